@@ -1,0 +1,213 @@
+//! Plans the copies of completed primary snapshots into the regions that they name.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    ids::{Region, SnapshotId, VolumeId},
+    inventory::{Snapshot, SnapshotState},
+    layout,
+    plan::{Action, Finding, Plan, Reason, Refusal},
+    run::Run,
+    tags::{self, DeleteOn, Tags},
+};
+
+/// What the copier reads.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// The completed automated snapshots of the region.
+    pub snapshots: Vec<Snapshot>,
+    /// Of each destination the automated snapshots, or why they could not be read.
+    pub destinations: BTreeMap<Region, Result<Vec<Snapshot>, String>>,
+}
+
+/// The regions that the primaries among `snapshots` name.
+pub fn destinations(snapshots: &[Snapshot], run: &Run) -> BTreeSet<Region> {
+    primaries(snapshots).flat_map(|primary| tags::destinations(&primary.tags, &run.region).0).collect()
+}
+
+/// Plans a copy for each primary and destination without a live one, each volume's newest first, and the tags that
+/// copies made earlier lack.
+pub fn plan(inventory: &Inventory, run: &Run) -> Plan<Copy> {
+    let mut plan = Plan::default();
+    let mut missing: BTreeMap<(&Region, VolumeId), Vec<&Snapshot>> = BTreeMap::new();
+    for (region, copies) in &inventory.destinations {
+        if let Err(cause) = copies {
+            plan.refusals
+                .push(Refusal { resource: region.to_string(), cause: format!("could not be looked into: {cause}") });
+        }
+    }
+    for primary in primaries(&inventory.snapshots) {
+        let (named, errors) = tags::destinations(&primary.tags, &run.region);
+        plan.findings.extend(errors.iter().map(|error| Finding::unreadable(&primary.id, error)));
+        for region in named {
+            let Some((region, Ok(there))) = inventory.destinations.get_key_value(&region) else {
+                plan.keep(&primary.id, Reason::DestinationUnknown(region));
+                continue;
+            };
+            let live: Vec<&Snapshot> = copies_of(primary, there).filter(|copy| is_live(copy)).collect();
+            plan.actions.extend(live.iter().filter_map(|copy| carry_tags(primary, copy, region)).map(Copy::Tag));
+            match may_be_copied(primary, run) {
+                Err(reason) => plan.keep(&primary.id, reason),
+                Ok(()) => match live.first() {
+                    Some(copy) => plan.keep(&primary.id, Reason::Copied(region.clone(), copy.id.clone())),
+                    None => missing.entry((region, primary.volume())).or_default().push(primary),
+                },
+            }
+        }
+    }
+    let mut copies: Vec<(usize, Reverse<DateTime<Utc>>, CopySnapshot)> = Vec::new();
+    for ((region, _), mut primaries) in missing {
+        primaries.sort_by_key(|primary| Reverse((primary.taken(), primary.id.clone())));
+        copies.extend(
+            primaries.into_iter().enumerate().map(|(rank, primary)| {
+                (rank, Reverse(primary.taken()), CopySnapshot::new(primary, region.clone(), run))
+            }),
+        );
+    }
+    copies.sort_by(|(rank_a, taken_a, _), (rank_b, taken_b, _)| (rank_a, taken_a).cmp(&(rank_b, taken_b)));
+    plan.actions.extend(copies.into_iter().map(|(_, _, copy)| Copy::Snapshot(copy)));
+    plan
+}
+
+/// The own snapshots among `snapshots` that are no copies themselves: copies are never copied.
+pub(crate) fn primaries(snapshots: &[Snapshot]) -> impl Iterator<Item = &Snapshot> {
+    snapshots.iter().filter(|snapshot| snapshot.is_automated() && snapshot.copy_of().is_none())
+}
+
+/// Snapkeeper's copies of `primary` among `there`, in any state.
+pub(crate) fn copies_of<'a>(primary: &'a Snapshot, there: &'a [Snapshot]) -> impl Iterator<Item = &'a Snapshot> {
+    there.iter().filter(|copy| copy.is_automated() && copy.copy_of().as_ref() == Some(&primary.id))
+}
+
+/// Whether a copy is one, or may become one. One in `error` is none.
+pub(crate) fn is_live(copy: &Snapshot) -> bool {
+    match copy.state {
+        SnapshotState::Pending | SnapshotState::Completed | SnapshotState::Unknown => true,
+        SnapshotState::Error | SnapshotState::InRecycleBin => false,
+    }
+}
+
+fn may_be_copied(primary: &Snapshot, run: &Run) -> Result<(), Reason> {
+    match primary.delete_on() {
+        DeleteOn::Day(day) if day <= run.day() && !primary.is_kept_forever() => return Err(Reason::Expired(day)),
+        DeleteOn::Day(_) | DeleteOn::Unsaid | DeleteOn::Unreadable(_) => {}
+    }
+    if primary.state != SnapshotState::Completed {
+        return Err(Reason::NotCompleted);
+    }
+    if primary.archived { Err(Reason::Archived) } else { Ok(()) }
+}
+
+/// What the copy lacks of what its later life needs: a hold, or a date given after it was made.
+fn carry_tags(primary: &Snapshot, copy: &Snapshot, region: &Region) -> Option<TagCopy> {
+    let mut tags = Tags::default();
+    if let Some(value) = primary.tags.get(tags::KEEP_FOREVER).filter(|_| !copy.is_kept_forever()) {
+        tags.set(tags::KEEP_FOREVER, value);
+    }
+    if let (DeleteOn::Day(day), DeleteOn::Unsaid) = (primary.delete_on(), copy.delete_on()) {
+        tags.set(tags::DELETE_ON, day.to_string());
+    }
+    (tags != Tags::default()).then(|| TagCopy { copy: copy.id.clone(), region: region.clone(), tags })
+}
+
+/// What the copier does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Copy {
+    /// Makes a copy.
+    Snapshot(CopySnapshot),
+    /// Gives a copy the tags that its primary got after it was made.
+    Tag(TagCopy),
+}
+
+impl fmt::Display for Copy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Snapshot(CopySnapshot { source, volume, to, .. }) => write!(f, "copy {source} of {volume} to {to}"),
+            Self::Tag(TagCopy { copy, region, tags }) => {
+                write!(f, "tag {copy} in {region} as its primary:")?;
+                tags.iter().try_for_each(|(key, value)| write!(f, " {key}={value}"))
+            }
+        }
+    }
+}
+
+impl Action for Copy {
+    fn resource(&self) -> String {
+        match self {
+            Self::Snapshot(copy) => copy.source.to_string(),
+            Self::Tag(tag) => tag.copy.to_string(),
+        }
+    }
+}
+
+/// Copies a snapshot into another region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopySnapshot {
+    /// The primary.
+    pub source: SnapshotId,
+    /// The volume that it holds.
+    pub volume: VolumeId,
+    /// The primary's region.
+    pub from: Region,
+    /// The destination.
+    pub to: Region,
+    /// The description, the primary's own.
+    pub description: String,
+    /// The tags of the copy.
+    pub tags: Tags,
+    /// The alias or id of the destination's KMS key; `None` leaves the choice to AWS.
+    pub kms_key: Option<String>,
+}
+
+impl CopySnapshot {
+    fn new(primary: &Snapshot, to: Region, run: &Run) -> Self {
+        let mut own: Tags = [
+            (tags::TYPE, tags::AUTOMATED.to_owned()),
+            (tags::SOURCE_SNAPSHOT_ID, primary.id.to_string()),
+            (tags::SOURCE_VOLUME_ID, primary.volume().to_string()),
+            (tags::SOURCE_REGION, run.region.to_string()),
+        ]
+        .into_iter()
+        .collect();
+        for key in [tags::DELETE_ON, tags::KEEP_FOREVER, tags::BACKUP_RUN, tags::SOURCE_INSTANCE_ID] {
+            if let Some(value) = primary.tags.get(key) {
+                own.set(key, value);
+            }
+        }
+        if let Some(places) = layout::read(&primary.tags) {
+            layout::write(&places, &mut own);
+        }
+        // Name before the rest, should there be more tags than fit
+        let rest = primary.tags.iter().filter(|(key, _)| ![tags::NAME, tags::COPY_DEST].contains(key));
+        let name = primary.tags.get(tags::NAME).map(|name| (tags::NAME, name));
+        Self {
+            source: primary.id.clone(),
+            volume: primary.volume(),
+            from: run.region.clone(),
+            to,
+            description: primary.description.clone(),
+            tags: own.and_what_fits_of(name.into_iter().chain(rest)),
+            kms_key: run.settings.copy_kms_key.clone(),
+        }
+    }
+}
+
+/// Tags for a copy that is there already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagCopy {
+    /// The copy.
+    pub copy: SnapshotId,
+    /// The region in which it is.
+    pub region: Region,
+    /// The tags to add.
+    pub tags: Tags,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! Plans the deletion of every snapshot whose `DeleteOn` day has come.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use chrono::NaiveDate;
+
+use crate::{
+    backup::{self, Backups, Whence},
+    enrolment::{Enrolled, Enrolment},
+    ids::{ImageId, Region, SnapshotId, VolumeId},
+    inventory::{Snapshot, SnapshotState},
+    plan::{Action, Finding, Plan, Reason, Refusal},
+    run::Run,
+    tags::{self, DeleteOn},
+};
+
+/// Up to here the brake lets every plan pass.
+const BRAKE_FROM: usize = 50;
+
+/// What the manager reads.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// The automated snapshots of the region, primaries and copies.
+    pub snapshots: Vec<Snapshot>,
+    /// The enrolled volumes of the region.
+    pub enrolment: Enrolment,
+    /// The enrolled volumes of other regions, as far as [`regions_to_ask`] named them and they answered.
+    pub elsewhere: BTreeMap<Region, Enrolment>,
+    /// The snapshots of own images: registered, deprecated or disabled.
+    pub in_use: BTreeMap<SnapshotId, ImageId>,
+    /// The locked snapshots.
+    pub locked: BTreeSet<SnapshotId>,
+}
+
+/// Plans the deletions, the longest overdue first; none at all where the brake holds.
+pub fn plan(inventory: &Inventory, run: &Run) -> Plan<DeleteSnapshot> {
+    let mut plan = Plan::default();
+    let backups = Backups::of(&inventory.snapshots);
+    for snapshot in &inventory.snapshots {
+        if let DeleteOn::Unreadable(error) = snapshot.delete_on() {
+            plan.findings.push(Finding::unreadable(&snapshot.id, &error));
+        }
+        match judge(snapshot, inventory, &backups, run.day()) {
+            Verdict::Delete { due } => plan.actions.push(DeleteSnapshot { snapshot: snapshot.id.clone(), due }),
+            Verdict::Keep(reason) => plan.keep(&snapshot.id, reason),
+        }
+    }
+    plan.actions.sort_by(|a, b| (a.due, &a.snapshot).cmp(&(b.due, &b.snapshot)));
+    brake(&mut plan, inventory, run);
+    plan
+}
+
+/// The regions in which the manager must ask whether a volume is still enrolled: those of due copies that are the
+/// last good backup of their volume here.
+pub fn regions_to_ask(inventory: &Inventory, run: &Run) -> BTreeSet<Region> {
+    let backups = Backups::of(&inventory.snapshots);
+    inventory
+        .snapshots
+        .iter()
+        .filter(|snapshot| {
+            matches!(judge(snapshot, inventory, &backups, run.day()), Verdict::Keep(Reason::LastGoodPerhaps(_)))
+        })
+        .filter_map(Snapshot::copied_from)
+        .collect()
+}
+
+/// What becomes of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes.
+    Delete {
+        /// The day from which it may.
+        due: NaiveDate,
+    },
+    /// It stays.
+    Keep(Reason),
+}
+
+/// Judges one snapshot on `day`.
+pub fn judge(snapshot: &Snapshot, inventory: &Inventory, backups: &Backups<'_>, day: NaiveDate) -> Verdict {
+    if !snapshot.is_automated() {
+        return Verdict::Keep(Reason::NotAutomated);
+    }
+    if snapshot.is_kept_forever() {
+        return Verdict::Keep(Reason::KeepForever);
+    }
+    let due = match snapshot.delete_on() {
+        DeleteOn::Unsaid => return Verdict::Keep(Reason::Undated),
+        DeleteOn::Unreadable(_) => return Verdict::Keep(Reason::UnreadableDate),
+        DeleteOn::Day(due) => due,
+    };
+    if due > day {
+        return Verdict::Keep(Reason::NotDue(due));
+    }
+    match snapshot.state {
+        SnapshotState::Pending | SnapshotState::Completed | SnapshotState::Error => {}
+        SnapshotState::InRecycleBin => return Verdict::Keep(Reason::InRecycleBin),
+        SnapshotState::Unknown => return Verdict::Keep(Reason::UnknownState),
+    }
+    if let Some(image) = inventory.in_use.get(&snapshot.id) {
+        return Verdict::Keep(Reason::InUse(image.clone()));
+    }
+    if inventory.locked.contains(&snapshot.id) {
+        return Verdict::Keep(Reason::Locked);
+    }
+    match last_good(snapshot, inventory, backups) {
+        Some(reason) => Verdict::Keep(reason),
+        None => Verdict::Delete { due },
+    }
+}
+
+/// Why the snapshot is held as a last good backup: of its own volume, or of one that was taken together with it, for a
+/// set that lost a member would be good no more.
+fn last_good(snapshot: &Snapshot, inventory: &Inventory, backups: &Backups<'_>) -> Option<Reason> {
+    let (whence, own) = backup::origin(snapshot);
+    let run = snapshot.tags.get(tags::BACKUP_RUN);
+    let is_held_by = |volume: VolumeId| {
+        let last = backups.last_good(&(whence.clone(), volume.clone()))?;
+        let together = run.is_some() && last.tags.get(tags::BACKUP_RUN) == run && backups.set_of(last).contains(&own);
+        if last.id != snapshot.id && !(together && backups.is_good(last)) {
+            return None;
+        }
+        match is_enrolled(&whence, &volume, inventory) {
+            Enrolled::Yes => Some(Reason::LastGood),
+            Enrolled::Perhaps(why) => Some(Reason::LastGoodPerhaps(why)),
+            Enrolled::No => None,
+        }
+    };
+    let set = backups.set_of(snapshot).into_iter().filter(|volume| *volume != own);
+    std::iter::once(own.clone()).chain(set).find_map(is_held_by)
+}
+
+fn is_enrolled(whence: &Whence, volume: &VolumeId, inventory: &Inventory) -> Enrolled {
+    match whence {
+        Whence::Home => inventory.enrolment.of_volume(volume),
+        Whence::From(region) => match inventory.elsewhere.get(region) {
+            Some(enrolment) => enrolment.of_volume(volume),
+            None => Enrolled::Perhaps(format!("{region} did not say")),
+        },
+        Whence::Unknown => Enrolled::Perhaps("its tags do not tell of which volume".to_owned()),
+    }
+}
+
+/// Takes every deletion out of a plan that would delete too much at once: a clock, a tag or a bug gone wrong.
+fn brake(plan: &mut Plan<DeleteSnapshot>, inventory: &Inventory, run: &Run) {
+    let automated = inventory.snapshots.iter().filter(|snapshot| snapshot.is_automated()).count();
+    let (due, percent) = (plan.actions.len(), usize::from(run.settings.max_delete_percent));
+    if due <= BRAKE_FROM || due * 100 <= automated * percent {
+        return;
+    }
+    for action in std::mem::take(&mut plan.actions) {
+        plan.keep(action.snapshot, Reason::Brake);
+    }
+    plan.refusals.push(Refusal {
+        resource: run.region.to_string(),
+        cause: format!(
+            "brake: {due} of {automated} automated snapshots are due at once, more than {percent} %: nothing was deleted. \
+             If that is right, run the manager once with SNAPKEEPER_MAX_DELETE_PERCENT=100"
+        ),
+    });
+}
+
+/// Deletes a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeleteSnapshot {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// The day from which it may be deleted.
+    pub due: NaiveDate,
+}
+
+impl fmt::Display for DeleteSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "delete {}, due since {}", self.snapshot, self.due)
+    }
+}
+
+impl Action for DeleteSnapshot {
+    fn resource(&self) -> String {
+        self.snapshot.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests;

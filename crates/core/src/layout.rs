@@ -1,0 +1,93 @@
+//! An instance's layout as the tags `Source_Devices`, `Source_Devices_2`, … tell it: what a restore needs.
+//!
+//! `/dev/xvda=vol-0a /dev/sdf=vol-0b /dev/sdg=vol-0c:excluded`: every attached volume by its device; `excluded` marks
+//! one that the operator left out of the backup.
+
+use crate::{
+    ids::VolumeId,
+    tags::{MAX_VALUE, SOURCE_DEVICES, Tags},
+};
+
+const EXCLUDED: &str = ":excluded";
+
+/// One volume of the layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The device name, `/dev/xvda`.
+    pub device: String,
+    /// The volume attached there.
+    pub volume: VolumeId,
+    /// Left out of the backup by the operator.
+    pub excluded: bool,
+}
+
+/// Writes the layout into as many tags as it takes.
+pub fn write(layout: &[Place], tags: &mut Tags) {
+    let mut values = vec![String::new()];
+    for Place { device, volume, excluded } in layout {
+        let word = format!("{device}={volume}{}", if *excluded { EXCLUDED } else { "" });
+        let length = values.last().map_or(0, |value| value.chars().count());
+        match values.last_mut() {
+            Some(value) if length == 0 => value.push_str(&word),
+            Some(value) if length + 1 + word.chars().count() <= MAX_VALUE => {
+                value.push(' ');
+                value.push_str(&word);
+            }
+            _ => values.push(word),
+        }
+    }
+    for (index, value) in values.into_iter().enumerate() {
+        tags.set(key(index), value);
+    }
+}
+
+/// Reads the layout; `None` where there is none or a word of it cannot be read.
+pub fn read(tags: &Tags) -> Option<Vec<Place>> {
+    let places: Option<Vec<Place>> = (0..)
+        .map_while(|index| tags.get(&key(index)))
+        .flat_map(str::split_ascii_whitespace)
+        .map(|word| {
+            let (device, volume) = word.split_once('=')?;
+            let (volume, excluded) = match volume.strip_suffix(EXCLUDED) {
+                Some(volume) => (volume, true),
+                None => (volume, false),
+            };
+            Some(Place { device: device.to_owned(), volume: volume.into(), excluded })
+        })
+        .collect();
+    places.filter(|places| !places.is_empty())
+}
+
+fn key(index: usize) -> String {
+    if index == 0 { SOURCE_DEVICES.to_owned() } else { format!("{SOURCE_DEVICES}_{}", index + 1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writing_and_reading_give_the_same_however_many_volumes() {
+        for count in [1_usize, 2, 7, 8, 9, 40, 128] {
+            let layout: Vec<Place> = (0..count)
+                .map(|n| Place {
+                    device: format!("/dev/sd{n:03}"),
+                    volume: format!("vol-{n:017x}").into(),
+                    excluded: n % 3 == 1,
+                })
+                .collect();
+            let mut tags = Tags::default();
+            write(&layout, &mut tags);
+            assert!(tags.iter().all(|(_, value)| value.len() <= MAX_VALUE), "{count}");
+            assert!(tags.iter().count() <= 24, "{count} volumes leave room for the other tags");
+            assert_eq!(read(&tags), Some(layout), "{count}");
+        }
+    }
+
+    #[test]
+    fn a_layout_that_cannot_be_read_is_none() {
+        for value in ["", "  ", "/dev/xvda", "/dev/xvda=vol-0a junk"] {
+            assert_eq!(read(&[(SOURCE_DEVICES, value)].into_iter().collect()), None, "{value:?}");
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! A plan: what to do, what to leave alone and why, and what the operator should know.
+
+use std::fmt;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+
+use crate::{
+    ids::{ImageId, InstanceId, Region, SnapshotId},
+    tags::TagError,
+};
+
+/// What one job decided. Carrying it out decides nothing more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan<A> {
+    /// What to do, the most urgent first.
+    pub actions: Vec<A>,
+    /// What to leave alone, and why.
+    pub kept: Vec<Kept>,
+    /// What the operator should know.
+    pub findings: Vec<Finding>,
+    /// Why the job refuses to do what it otherwise would: fails the run.
+    pub refusals: Vec<Refusal>,
+}
+
+impl<A> Default for Plan<A> {
+    fn default() -> Self {
+        Self { actions: Vec::new(), kept: Vec::new(), findings: Vec::new(), refusals: Vec::new() }
+    }
+}
+
+impl<A> Plan<A> {
+    /// Leaves a resource alone.
+    pub fn keep(&mut self, resource: impl fmt::Display, reason: Reason) {
+        self.kept.push(Kept { resource: resource.to_string(), reason });
+    }
+}
+
+/// One step of a plan. Its `Display` is the step in words, `delete snap-0a, due 2026-12-01`.
+pub trait Action: fmt::Display {
+    /// The id of what it acts on.
+    fn resource(&self) -> String;
+}
+
+/// A resource that is left alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its id.
+    pub resource: String,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What a job refuses to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What it is about.
+    pub resource: String,
+    /// Why, and what to do.
+    pub cause: String,
+}
+
+/// Why a resource is left alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Not one of Snapkeeper's snapshots.
+    NotAutomated,
+    /// The operator wants it kept.
+    KeepForever,
+    /// It has no `DeleteOn`.
+    Undated,
+    /// Its `DeleteOn` cannot be read.
+    UnreadableDate,
+    /// Its day has not come.
+    NotDue(NaiveDate),
+    /// An image uses it.
+    InUse(ImageId),
+    /// It is locked.
+    Locked,
+    /// It is in the Recycle Bin.
+    InRecycleBin,
+    /// It is in a state that EC2 did not have when this was written.
+    UnknownState,
+    /// It is the last good restore point of an enrolled volume.
+    LastGood,
+    /// It is the last good restore point of a volume that may be enrolled.
+    LastGoodPerhaps(String),
+    /// The brake held the whole plan.
+    Brake,
+    /// The instance is not enrolled.
+    NotEnrolled,
+    /// The operator left it out.
+    OptedOut,
+    /// Its tag `Backup` cannot be read.
+    UnreadableBackup,
+    /// It is terminated or about to be.
+    Gone,
+    /// The instance has no EBS volume to back up.
+    NoVolumes,
+    /// This run has a snapshot of it already.
+    AlreadyTaken,
+    /// This run takes it with another instance to which it is attached as well.
+    TakenWith(InstanceId),
+    /// It has the copy already.
+    Copied(Region, SnapshotId),
+    /// Its own day of deletion has come.
+    Expired(NaiveDate),
+    /// It is not completed.
+    NotCompleted,
+    /// It lies in the archive tier.
+    Archived,
+    /// The destination could not be looked into.
+    DestinationUnknown(Region),
+}
+
+impl Reason {
+    /// The reason as a key for counts.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NotAutomated => "not_automated",
+            Self::KeepForever => "keep_forever",
+            Self::Undated => "undated",
+            Self::UnreadableDate => "unreadable_date",
+            Self::NotDue(_) => "not_due",
+            Self::InUse(_) => "in_use",
+            Self::Locked => "locked",
+            Self::InRecycleBin => "in_recycle_bin",
+            Self::UnknownState => "unknown_state",
+            Self::LastGood => "last_good",
+            Self::LastGoodPerhaps(_) => "last_good_perhaps",
+            Self::Brake => "brake",
+            Self::NotEnrolled => "not_enrolled",
+            Self::OptedOut => "opted_out",
+            Self::UnreadableBackup => "unreadable_backup",
+            Self::Gone => "gone",
+            Self::NoVolumes => "no_volumes",
+            Self::AlreadyTaken => "already_taken",
+            Self::TakenWith(_) => "taken_with_another",
+            Self::Copied(..) => "copied",
+            Self::Expired(_) => "expired",
+            Self::NotCompleted => "not_completed",
+            Self::Archived => "archived",
+            Self::DestinationUnknown(_) => "destination_unknown",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAutomated => f.write_str("not made by Snapkeeper"),
+            Self::KeepForever => f.write_str("KeepForever"),
+            Self::Undated => f.write_str("no DeleteOn"),
+            Self::UnreadableDate => f.write_str("DeleteOn cannot be read"),
+            Self::NotDue(day) => write!(f, "not due before {day}"),
+            Self::InUse(image) => write!(f, "used by {image}"),
+            Self::Locked => f.write_str("locked"),
+            Self::InRecycleBin => f.write_str("in the Recycle Bin"),
+            Self::UnknownState => f.write_str("in a state that is not known"),
+            Self::LastGood => f.write_str("last good backup of an enrolled volume"),
+            Self::LastGoodPerhaps(why) => write!(f, "last good backup of a volume that may be enrolled: {why}"),
+            Self::Brake => f.write_str("due, but the brake holds"),
+            Self::NotEnrolled => f.write_str("not enrolled"),
+            Self::OptedOut => f.write_str("Backup=No"),
+            Self::UnreadableBackup => f.write_str("tag Backup cannot be read"),
+            Self::Gone => f.write_str("terminated"),
+            Self::NoVolumes => f.write_str("no EBS volume to back up"),
+            Self::AlreadyTaken => f.write_str("this run has it already"),
+            Self::TakenWith(instance) => write!(f, "shared volume, taken with {instance}"),
+            Self::Copied(region, copy) => write!(f, "{region} has {copy}"),
+            Self::Expired(day) => write!(f, "expired on {day}"),
+            Self::NotCompleted => f.write_str("not completed"),
+            Self::Archived => f.write_str("in the archive tier, which cannot be copied from"),
+            Self::DestinationUnknown(region) => write!(f, "{region} could not be looked into"),
+        }
+    }
+}
+
+/// Something that is not as the tags promise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The kind of thing that is wrong.
+    pub kind: FindingKind,
+    /// The id of what it is about.
+    pub resource: String,
+    /// What is wrong.
+    pub what: String,
+    /// Since when, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
+    /// What the operator can do.
+    pub todo: String,
+}
+
+impl Finding {
+    /// A tag that cannot be read.
+    pub fn unreadable(resource: impl fmt::Display, error: &TagError) -> Self {
+        Self {
+            kind: FindingKind::UnreadableTag,
+            resource: resource.to_string(),
+            what: error.to_string(),
+            since: None,
+            todo: format!("correct the tag {}", error.key),
+        }
+    }
+}
+
+/// The kinds of finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// An enrolled instance without a good backup within the RPO.
+    NoRecentBackup,
+    /// A volume of which there is no snapshot at all.
+    Unprotected,
+    /// A snapshot that ended in `error`.
+    Failed,
+    /// A set that lacks a member.
+    IncompleteSet,
+    /// A snapshot that stays `pending`.
+    StuckPending,
+    /// A copy that is not there.
+    CopyMissing,
+    /// A copy that ended in `error`.
+    CopyFailed,
+    /// A copy that stays `pending`.
+    CopyStuck,
+    /// A destination that cannot be looked into.
+    DestinationUnknown,
+    /// A tag that cannot be read.
+    UnreadableTag,
+    /// A snapshot without a `DeleteOn`.
+    Undated,
+    /// A snapshot that is due but still there.
+    NotDeleted,
+    /// A backup that is not crash-consistent across its volumes.
+    NotConsistent,
+}
+
+impl FindingKind {
+    /// Every kind, the gravest first.
+    pub const ALL: [FindingKind; 13] = [
+        Self::NoRecentBackup,
+        Self::Unprotected,
+        Self::Failed,
+        Self::IncompleteSet,
+        Self::StuckPending,
+        Self::CopyMissing,
+        Self::CopyFailed,
+        Self::CopyStuck,
+        Self::DestinationUnknown,
+        Self::UnreadableTag,
+        Self::Undated,
+        Self::NotDeleted,
+        Self::NotConsistent,
+    ];
+
+    /// The kind as a heading.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Self::NoRecentBackup => "Enrolled, but no recent good backup",
+            Self::Unprotected => "Volumes without any snapshot",
+            Self::Failed => "Snapshots that failed",
+            Self::IncompleteSet => "Incomplete multi-volume sets",
+            Self::StuckPending => "Snapshots stuck in pending",
+            Self::CopyMissing => "Copies missing",
+            Self::CopyFailed => "Copies that failed",
+            Self::CopyStuck => "Copies stuck in pending",
+            Self::DestinationUnknown => "Regions that could not be looked into",
+            Self::UnreadableTag => "Tags that cannot be read",
+            Self::Undated => "Snapshots without DeleteOn",
+            Self::NotDeleted => "Expired, but still there",
+            Self::NotConsistent => "Not crash-consistent",
+        }
+    }
+}

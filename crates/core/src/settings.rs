@@ -1,0 +1,245 @@
+//! The settings: few, all optional, the same for Lambda functions and the command.
+
+use std::num::NonZeroU16;
+
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+use url::Url;
+
+use crate::{
+    ids::Region,
+    retention::{self, Retention},
+};
+
+/// What every setting's name begins with.
+const PREFIX: &str = "SNAPKEEPER_";
+/// What may follow.
+const NAMES: [&str; 9] = [
+    "DEFAULT_RETENTION",
+    "TIME_ZONE",
+    "RPO_HOURS",
+    "MAX_DELETE_PERCENT",
+    "COPY_KMS_KEY",
+    "ALERT_TOPIC_ARN",
+    "HEARTBEAT_URL",
+    "API_RATE",
+    "DRY_RUN",
+];
+
+/// The settings of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// How long to keep where the tag `Retention` is absent.
+    pub default_retention: Retention,
+    /// Says when a day begins.
+    pub time_zone: Tz,
+    /// Older than this, an enrolled instance's last good backup is a finding.
+    pub rpo: TimeDelta,
+    /// The brake: the greatest share of the automated snapshots that one run may delete, in per cent.
+    pub max_delete_percent: u8,
+    /// The alias or id of the KMS key for copies, in each destination.
+    pub copy_kms_key: Option<String>,
+    /// The SNS topic for the watcher's digest and for failures.
+    pub alert_topic: Option<TopicArn>,
+    /// Told of start, success and failure. Always https.
+    pub heartbeat_url: Option<Url>,
+    /// The client-side limit per API action.
+    pub api_rate: ApiRate,
+    /// Plan and report, change nothing.
+    pub dry_run: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            default_retention: Retention::days(const { NonZeroU16::new(7).unwrap() }),
+            time_zone: Tz::UTC,
+            rpo: TimeDelta::hours(30),
+            max_delete_percent: 50,
+            copy_kms_key: None,
+            alert_topic: None,
+            heartbeat_url: None,
+            api_rate: ApiRate::Share(1.0),
+            dry_run: false,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the settings among `variables`, an environment. An empty value is as good as none.
+    ///
+    /// # Errors
+    /// Every value that cannot be read and every unknown name that begins like a setting's, all at once.
+    pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, BadSettings> {
+        let mut settings = Self::default();
+        let mut bad = Vec::new();
+        for (variable, value) in variables {
+            let Some(name) = variable.strip_prefix(PREFIX) else { continue };
+            let value = value.trim();
+            if !NAMES.contains(&name) {
+                bad.push(format!(
+                    "{variable} is no setting: there are {}",
+                    NAMES.map(|name| format!("{PREFIX}{name}")).join(", ")
+                ));
+            } else if !value.is_empty()
+                && let Err(expected) = settings.read(name, value)
+            {
+                bad.push(format!("{variable} is `{value}`: expected {expected}"));
+            }
+        }
+        bad.sort();
+        if bad.is_empty() { Ok(settings) } else { Err(BadSettings(bad)) }
+    }
+
+    fn read(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
+        match name {
+            "DEFAULT_RETENTION" => self.default_retention = value.parse().map_err(|_| retention::EXPECTED)?,
+            "TIME_ZONE" => self.time_zone = value.parse().map_err(|_| "an IANA time zone, such as Europe/Berlin")?,
+            "RPO_HOURS" => {
+                let hours: NonZeroU16 = value.parse().map_err(|_| "whole hours, from 1 to 65535")?;
+                self.rpo = TimeDelta::hours(hours.get().into());
+            }
+            "MAX_DELETE_PERCENT" => {
+                let percent = value.parse().ok().filter(|percent| *percent <= 100);
+                self.max_delete_percent = percent.ok_or("a percentage from 0 to 100, without a sign")?;
+            }
+            "COPY_KMS_KEY" => self.copy_kms_key = Some(read_key(value)?),
+            "ALERT_TOPIC_ARN" => self.alert_topic = Some(TopicArn::read(value)?),
+            "HEARTBEAT_URL" => {
+                let url = Url::parse(value).ok().filter(|url| url.scheme() == "https");
+                self.heartbeat_url = Some(url.ok_or("an https address")?);
+            }
+            "API_RATE" => self.api_rate = ApiRate::read(value)?,
+            "DRY_RUN" => {
+                self.dry_run = match value.to_ascii_lowercase().as_str() {
+                    "true" | "yes" | "1" => true,
+                    "false" | "no" | "0" => false,
+                    _ => return Err("true or false"),
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn read_key(value: &str) -> Result<String, &'static str> {
+    let alias = value.strip_prefix("alias/").is_some_and(|name| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-'))
+    });
+    let id = value.len() >= 32 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if alias || id {
+        Ok(value.to_owned())
+    } else {
+        Err("a key's alias or id, such as alias/backup: not an ARN, since each destination has a key of its own")
+    }
+}
+
+/// An SNS topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicArn {
+    /// The whole ARN.
+    pub arn: String,
+    /// The topic's region.
+    pub region: Region,
+}
+
+impl TopicArn {
+    fn read(value: &str) -> Result<Self, &'static str> {
+        const EXPECTED: &str = "an SNS topic's ARN, such as arn:aws:sns:us-east-1:123456789012:alerts";
+        let parts: Vec<&str> = value.split(':').collect();
+        match parts.as_slice() {
+            ["arn", partition, "sns", region, account, topic]
+                if partition.starts_with("aws")
+                    && account.len() == 12
+                    && account.bytes().all(|b| b.is_ascii_digit())
+                    && !topic.is_empty() =>
+            {
+                let region = region.parse().map_err(|_| EXPECTED)?;
+                Ok(Self { arn: value.to_owned(), region })
+            }
+            _ => Err(EXPECTED),
+        }
+    }
+}
+
+/// The client-side limit per API action.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ApiRate {
+    /// This share of AWS's documented rates, above 0 and at most 1.
+    Share(f64),
+    /// No limit.
+    Off,
+}
+
+impl ApiRate {
+    fn read(value: &str) -> Result<Self, &'static str> {
+        match value.to_ascii_lowercase().as_str() {
+            "aws" => Ok(Self::Share(1.0)),
+            "off" => Ok(Self::Off),
+            number => match number.parse::<f64>() {
+                Ok(share) if (0.01..=1.0).contains(&share) => Ok(Self::Share(share)),
+                Ok(_) | Err(_) => Err("`aws`, `off`, or a share of AWS's rates from 0.01 to 1"),
+            },
+        }
+    }
+}
+
+/// Settings that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct BadSettings(Vec<String>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_setting_is_read_or_refused() {
+        #[track_caller]
+        fn check(name: &str, good: &[&str], bad: &[&str]) {
+            let read = |value: &str| Settings::from_variables([(format!("{PREFIX}{name}"), value.to_owned())]);
+            for value in good {
+                assert_ne!(read(value).unwrap(), Settings::default(), "{name}={value}");
+            }
+            for value in bad {
+                let error = read(value).unwrap_err().to_string();
+                assert!(error.starts_with(&format!("SNAPKEEPER_{name} is `{}`: expected ", value.trim())), "{error}");
+            }
+            assert_eq!(read("  ").unwrap(), Settings::default(), "an empty {name} is as good as none");
+        }
+        check("DEFAULT_RETENTION", &["14", "7d 4w"], &["0", "2weeks"]);
+        check("TIME_ZONE", &["Europe/Berlin", "America/New_York"], &["CEST", "Mars/Base", "europe berlin"]);
+        check("RPO_HOURS", &["1", "65535"], &["0", "-1", "1.5", "65536"]);
+        check("MAX_DELETE_PERCENT", &["0", "100"], &["101", "-1", "50%"]);
+        check(
+            "COPY_KMS_KEY",
+            &["alias/backup", "1234abcd-12ab-34cd-56ef-1234567890ab", "mrk-1234abcd12ab34cd56ef1234567890ab"],
+            &["backup", "alias/", "arn:aws:kms:us-east-1:123456789012:alias/backup"],
+        );
+        check(
+            "ALERT_TOPIC_ARN",
+            &["arn:aws:sns:us-east-1:123456789012:alerts", "arn:aws-us-gov:sns:us-gov-west-1:123456789012:a"],
+            &["alerts", "arn:aws:sqs:us-east-1:123456789012:alerts", "arn:aws:sns:us-east-1:12:alerts"],
+        );
+        check(
+            "HEARTBEAT_URL",
+            &["https://hc.example/uuid"],
+            &["http://hc.example/uuid", "file:///etc/passwd", "hc.example"],
+        );
+        check("API_RATE", &["off", "0.5"], &["0", "1.1", "fast", "NaN", "-0.5"]);
+        check("DRY_RUN", &["true", "YES", "1"], &["maybe"]);
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once_and_other_variables_are_left_alone() {
+        let variables = [("PATH", "/bin"), ("SNAPKEEPER_RPO_HOURS", "x"), ("SNAPKEEPER_RETENTION", "7d")];
+        let error =
+            Settings::from_variables(variables.map(|(n, v)| (n.to_owned(), v.to_owned()))).unwrap_err().to_string();
+        assert_eq!(error.lines().count(), 2, "{error}");
+        assert!(
+            error.contains("SNAPKEEPER_RETENTION is no setting: there are SNAPKEEPER_DEFAULT_RETENTION, "),
+            "{error}"
+        );
+    }
+}
