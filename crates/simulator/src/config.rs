@@ -1,0 +1,59 @@
+//! How a simulated AWS is set up.
+
+use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+/// The account of every access key that is not configured.
+pub(crate) const DEFAULT_ACCOUNT: &str = "123456789012";
+
+/// How a simulated AWS is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The instant at which its time begins.
+    pub start: DateTime<Utc>,
+    /// What all ids are derived from.
+    pub seed: u64,
+    /// Access keys and the account ids that they belong to; any other key belongs to `123456789012`.
+    pub accounts: Vec<(String, String)>,
+    /// How long a snapshot of a volume stays `pending`.
+    pub snapshot_time: Duration,
+    /// How long a copy stays `pending`.
+    pub copy_time: Duration,
+    /// How long every answer takes.
+    pub latency: Duration,
+    /// Whether calls are throttled.
+    pub rates: Rates,
+    /// How many snapshots a region may hold.
+    pub snapshot_limit: usize,
+}
+
+impl Config {
+    /// The defaults, with time beginning at `start`.
+    pub fn starting(start: DateTime<Utc>) -> Config {
+        Config {
+            start,
+            seed: 0,
+            accounts: Vec::new(),
+            snapshot_time: Duration::from_mins(1),
+            copy_time: Duration::from_mins(5),
+            latency: Duration::ZERO,
+            rates: Rates::Off,
+            snapshot_limit: 100_000,
+        }
+    }
+
+    /// The account that an access key belongs to.
+    pub(crate) fn account_of(&self, access_key: &str) -> &str {
+        self.accounts.iter().find(|(key, _)| key == access_key).map_or(DEFAULT_ACCOUNT, |(_, account)| account.as_str())
+    }
+}
+
+/// Whether calls are throttled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rates {
+    /// Never.
+    #[default]
+    Off,
+    /// By AWS's documented token buckets, one for each account, region and action.
+    Aws,
+}

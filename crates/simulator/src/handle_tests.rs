@@ -1,0 +1,76 @@
+//! What must hold for every call.
+
+use crate::testing::{ACCOUNT, Reply, authorization, call, simulator, simulator_with, snapshot, volume};
+use crate::wire::request::Request;
+use crate::{Fault, FaultKind, Outcome, Simulator};
+use std::time::Duration;
+
+const REGION: &str = "us-east-1";
+
+fn create(sim: &Simulator, volume: &str) -> Reply {
+    call(sim, REGION, "CreateSnapshot", &[("VolumeId", volume)])
+}
+
+/// Injects a fault, and checks the status of the answer (0 for none) and how many snapshots there are afterwards.
+#[track_caller]
+fn check(kind: FaultKind, status: u16, snapshots: usize) {
+    let sim = simulator();
+    let volume = volume(&sim, REGION);
+    sim.inject(Fault::new("CreateSnapshot", kind));
+    assert_eq!(create(&sim, &volume).status, status);
+    assert_eq!(sim.snapshots(ACCOUNT, REGION).len(), snapshots);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_strikes_before_the_effect_or_after_it() {
+    let broken = || "InternalError".to_owned();
+    check(FaultKind::Throttle, 503, 0);
+    check(FaultKind::Deny, 403, 0);
+    check(FaultKind::Status { status: 500, code: broken() }, 500, 0);
+    check(FaultKind::StatusAfter { status: 500, code: broken() }, 500, 1);
+    check(FaultKind::CutBefore, 0, 0);
+    check(FaultKind::CutAfter, 0, 1);
+    check(FaultKind::Slow(Duration::from_secs(1)), 200, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_that_is_down_or_does_not_exist_does_not_answer() {
+    let sim = simulator();
+    sim.region_down(REGION);
+    assert_eq!(call(&sim, REGION, "DescribeVolumes", &[]).status, 0);
+    assert_eq!(call(&sim, "us-west-2", "DescribeVolumes", &[]).status, 200);
+    sim.region_up(REGION);
+    assert_eq!(call(&sim, REGION, "DescribeVolumes", &[]).status, 200);
+    assert_eq!(call(&sim, "us-east-9", "DescribeVolumes", &[]).status, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_are_remembered_with_their_answers() {
+    let sim = simulator();
+    call(&sim, REGION, "DeleteSnapshot", &[("SnapshotId", "snap-00000000")]);
+    let calls = sim.calls();
+    assert_eq!(calls.len(), 1);
+    assert_eq!((calls[0].action.as_str(), calls[0].service.as_str()), ("DeleteSnapshot", "ec2"));
+    assert_eq!(calls[0].params, [("SnapshotId".to_owned(), "snap-00000000".to_owned())]);
+    let code = "InvalidSnapshot.NotFound".to_owned();
+    assert_eq!(calls[0].answer, Outcome::Error { status: 400, code });
+    sim.forget_calls();
+    assert!(sim.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_access_key_says_which_account_it_is() {
+    let sim = simulator_with(|config| config.accounts = vec![("OTHER".to_owned(), "210987654321".to_owned())]);
+    let body = b"Action=CreateVolume&Version=2016-11-15&AvailabilityZone=us-east-1a&Size=8";
+    sim.handle(&Request::parse(Some(&authorization("OTHER", REGION, "ec2")), None, body));
+    assert_eq!(sim.volumes("210987654321", REGION).len(), 1);
+    assert!(sim.volumes(ACCOUNT, REGION).is_empty());
+    let unsigned = sim.handle(&Request::parse(None, None, body)).answer.unwrap();
+    assert_eq!(unsigned.status, 403);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_calls_give_the_same_ids() {
+    let ids = || snapshot(&simulator(), REGION);
+    assert_eq!(ids(), ids());
+}

@@ -1,0 +1,53 @@
+//! AWS on the wire, simulated: several accounts, every region, one model, two doors.
+//!
+//! ```text
+//! door/in_process   HttpClient under the Rust SDK ─┐
+//! door/listener     HTTP/1 on loopback ────────────┤
+//!                                                  ▼
+//!                   handle    scope, faults, rates, log: one request at a time
+//!                     │
+//!                   wire      parameters in, XML out
+//!                     │
+//!                   ec2, sns, sts    one function an action: read all parameters, then act
+//!                     │
+//!                   model     what exists, and what time does to it
+//! ```
+//!
+//! What holds throughout:
+//! - **Nothing is ignored in silence.** An action, a parameter or a filter that is not modelled is an error answer.
+//!   An action reads its parameters first and acts in a closure, which runs only if every parameter was read.
+//! - **The wall clock is never read.** Time is the start plus tokio's time plus what was skipped.
+//! - **The same seed and the same calls give the same ids.** Nothing here is random.
+//! - **A request is atomic.** They are handled one after the other under one lock, which is never held over an await.
+//! - **An error answer has no effect**, but where a [`Fault`] asks for just that.
+
+mod action;
+mod clock;
+mod config;
+mod door;
+mod ec2;
+mod fault;
+mod handle;
+mod model;
+mod operator;
+mod rates;
+mod record;
+mod simulator;
+mod sns;
+mod sts;
+#[cfg(test)]
+mod testing;
+mod wire;
+
+pub use config::{Config, Rates};
+pub use door::listener::Listener;
+pub use fault::{Fault, FaultKind};
+pub use model::image::{Image, ImageDevice, ImageState};
+pub use model::instance::{Instance, InstanceState};
+pub use model::lock::{Lock, LockMode};
+pub use model::snapshot::{Snapshot, SnapshotState, Source, StorageTier};
+pub use model::tags::Tags;
+pub use model::volume::{Attachment, Volume};
+pub use operator::Reply;
+pub use record::{Call, Deletion, Outcome, Published};
+pub use simulator::Simulator;

@@ -1,0 +1,72 @@
+//! Instances.
+
+use crate::model::tags::Tags;
+use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
+
+/// An EC2 instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// Its id.
+    pub id: String,
+    /// The call that made it.
+    pub reservation_id: String,
+    /// The AMI that it was made from.
+    pub image_id: String,
+    /// Its type, such as `t3.micro`.
+    pub instance_type: String,
+    /// Its state.
+    pub state: InstanceState,
+    /// When it was made.
+    pub launched_at: DateTime<Utc>,
+    /// Where it runs.
+    pub availability_zone: String,
+    /// The device that it boots from; `None` where that is an instance store.
+    pub root_device: Option<String>,
+    /// The attached volumes, by device.
+    pub devices: BTreeMap<String, String>,
+    /// Whether it may hibernate.
+    pub hibernation: bool,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+impl Instance {
+    /// The volume that it boots from.
+    pub fn root_volume(&self) -> Option<&str> {
+        self.devices.get(self.root_device.as_ref()?).map(String::as_str)
+    }
+}
+
+/// The state of an instance. A change is done at once, but the answer to `RunInstances` still says `pending`, as in EC2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstanceState {
+    /// It is being started.
+    Pending,
+    /// It runs.
+    Running,
+    /// It is stopped.
+    Stopped,
+    /// It is gone, and listed for an hour more.
+    Terminated,
+}
+
+impl InstanceState {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            InstanceState::Pending => "pending",
+            InstanceState::Running => "running",
+            InstanceState::Stopped => "stopped",
+            InstanceState::Terminated => "terminated",
+        }
+    }
+
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            InstanceState::Pending => 0,
+            InstanceState::Running => 16,
+            InstanceState::Terminated => 48,
+            InstanceState::Stopped => 80,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What exists: a world of accounts and regions, and what time does to it.
+
+pub(crate) mod ids;
+pub(crate) mod image;
+pub(crate) mod instance;
+pub(crate) mod keys;
+pub(crate) mod lock;
+pub(crate) mod region;
+pub(crate) mod snapshot;
+pub(crate) mod tags;
+pub(crate) mod volume;
+
+use crate::config::Config;
+use crate::record::{Deletion, Published};
+use chrono::{DateTime, Utc};
+use ids::Ids;
+use region::Region;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// One account in one region: everything in EC2 lives in such a place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) account: String,
+    pub(crate) region: String,
+}
+
+impl Place {
+    pub(crate) fn new(account: &str, region: &str) -> Place {
+        Place { account: account.to_owned(), region: region.to_owned() }
+    }
+}
+
+/// Something that time will do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    /// This snapshot's creation ends, well or not.
+    Snapshot(String),
+    /// This terminated instance is no longer listed.
+    Instance(String),
+}
+
+/// Everything that exists, in every account and region.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) ids: Ids,
+    pub(crate) snapshot_time: Duration,
+    pub(crate) copy_time: Duration,
+    pub(crate) snapshot_limit: usize,
+    /// Volumes whose snapshots are refused, and the error code with which they are.
+    pub(crate) refusals: BTreeMap<String, String>,
+    /// Volumes whose next snapshots end in `error`, and how many of them.
+    pub(crate) failures: BTreeMap<String, u32>,
+    /// Regions that do not answer.
+    pub(crate) down: BTreeSet<String>,
+    pub(crate) deletions: Vec<Deletion>,
+    pub(crate) published: Vec<Published>,
+    regions: BTreeMap<Place, Region>,
+    /// What time will do, soonest first, so that a request settles only what has come due.
+    due: BTreeSet<(DateTime<Utc>, Place, Due)>,
+}
+
+impl World {
+    pub(crate) fn new(config: &Config) -> World {
+        World {
+            ids: Ids::new(config.seed),
+            snapshot_time: config.snapshot_time,
+            copy_time: config.copy_time,
+            snapshot_limit: config.snapshot_limit,
+            refusals: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            down: BTreeSet::new(),
+            deletions: Vec::new(),
+            published: Vec::new(),
+            regions: BTreeMap::new(),
+            due: BTreeSet::new(),
+        }
+    }
+
+    /// What an account has in a region; nothing at first.
+    pub(crate) fn region(&mut self, place: &Place) -> &mut Region {
+        self.regions.entry(place.clone()).or_default()
+    }
+
+    pub(crate) fn schedule(&mut self, at: DateTime<Utc>, place: &Place, due: Due) {
+        self.due.insert((at, place.clone(), due));
+    }
+
+    /// Lets everything happen whose time has come.
+    pub(crate) fn settle(&mut self, now: DateTime<Utc>) {
+        while self.due.first().is_some_and(|(at, _, _)| *at <= now) {
+            let Some((_, place, due)) = self.due.pop_first() else { return };
+            let region = self.region(&place);
+            match due {
+                Due::Snapshot(id) => region.end_snapshot(&id),
+                Due::Instance(id) => {
+                    region.instances.remove(&id);
+                }
+            }
+        }
+    }
+}
+
+/// The world as one call sees it: its place and its instant.
+pub(crate) struct Here<'a> {
+    pub(crate) world: &'a mut World,
+    pub(crate) place: &'a Place,
+    pub(crate) now: DateTime<Utc>,
+}
+
+impl Here<'_> {
+    /// What the caller's account has in the called region.
+    pub(crate) fn region(&mut self) -> &mut Region {
+        self.world.region(self.place)
+    }
+}
+
+/// The regions of the `aws` partition. A call to any other name finds no one to answer it.
+pub(crate) const REGIONS: [&str; 33] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+    "ap-east-2",
+];

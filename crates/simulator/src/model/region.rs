@@ -1,0 +1,129 @@
+//! What one account has in one region.
+
+use crate::model::Place;
+use crate::model::ids::Kind;
+use crate::model::image::Image;
+use crate::model::instance::Instance;
+use crate::model::keys::{self, DEFAULT_KEY};
+use crate::model::snapshot::{Fate, Snapshot, SnapshotState, Work};
+use crate::model::tags::Tags;
+use crate::model::volume::{Attachment, Volume};
+use crate::wire::error::Error;
+use std::collections::BTreeMap;
+
+/// What one account has in one region. Every map is by id, or by what the comment says.
+#[derive(Debug, Default)]
+pub(crate) struct Region {
+    pub(crate) instances: BTreeMap<String, Instance>,
+    pub(crate) volumes: BTreeMap<String, Volume>,
+    pub(crate) snapshots: BTreeMap<String, Snapshot>,
+    pub(crate) images: BTreeMap<String, Image>,
+    /// By snapshot: what counts as concurrent. A pending snapshot that was deleted counts until its time, and one in
+    /// `error` until it is deleted.
+    pub(crate) under_way: BTreeMap<String, Work>,
+    /// By ARN: whether the key is enabled.
+    pub(crate) keys: BTreeMap<String, bool>,
+    /// By action and client token: the ids of what the first such call made.
+    pub(crate) client_tokens: BTreeMap<(&'static str, String), Vec<String>>,
+    /// By ARN: the subscriptions of a topic, as protocol and endpoint.
+    pub(crate) topics: BTreeMap<String, Vec<(String, String)>>,
+}
+
+impl Region {
+    pub(crate) fn instance(&mut self, id: &str) -> Result<&mut Instance, Error> {
+        self.instances.get_mut(id).ok_or_else(|| Kind::Instance.not_found(id))
+    }
+
+    pub(crate) fn volume(&mut self, id: &str) -> Result<&mut Volume, Error> {
+        self.volumes.get_mut(id).ok_or_else(|| Kind::Volume.not_found(id))
+    }
+
+    pub(crate) fn snapshot(&mut self, id: &str) -> Result<&mut Snapshot, Error> {
+        self.snapshots.get_mut(id).ok_or_else(|| Kind::Snapshot.not_found(id))
+    }
+
+    pub(crate) fn image(&mut self, id: &str) -> Result<&mut Image, Error> {
+        self.images.get_mut(id).ok_or_else(|| Kind::Image.not_found(id))
+    }
+
+    /// The tags of a resource of whatever kind.
+    pub(crate) fn tags(&mut self, id: &str) -> Result<&mut Tags, Error> {
+        match Kind::of(id) {
+            Some(Kind::Instance) => Ok(&mut self.instance(id)?.tags),
+            Some(Kind::Volume) => Ok(&mut self.volume(id)?.tags),
+            Some(Kind::Snapshot) => Ok(&mut self.snapshot(id)?.tags),
+            Some(Kind::Image) => Ok(&mut self.image(id)?.tags),
+            None => Err(Error::new("InvalidID", format!("The ID '{id}' is not valid"))),
+        }
+    }
+
+    /// Gives a volume to an instance. Both sides are written here and in [`Region::detach`], nowhere else.
+    pub(crate) fn attach(&mut self, volume: &str, attachment: Attachment) -> Result<(), Error> {
+        let instance = self.instance(&attachment.instance_id)?;
+        instance.devices.insert(attachment.device.clone(), volume.to_owned());
+        self.volume(volume)?.attachments.push(attachment);
+        Ok(())
+    }
+
+    /// Takes a volume from an instance.
+    pub(crate) fn detach(&mut self, volume: &str, instance: &str) {
+        if let Some(instance) = self.instances.get_mut(instance) {
+            instance.devices.retain(|_, attached| attached != volume);
+        }
+        if let Some(volume) = self.volumes.get_mut(volume) {
+            volume.attachments.retain(|attachment| attachment.instance_id != instance);
+        }
+    }
+
+    /// How many snapshots of a volume count as concurrent.
+    pub(crate) fn snapshots_under_way(&self, volume: &str) -> usize {
+        self.under_way.values().filter(|work| matches!(work, Work::Volume(of) if of == volume)).count()
+    }
+
+    /// How many copies into this region count as concurrent.
+    pub(crate) fn copies_under_way(&self) -> usize {
+        self.under_way.values().filter(|work| **work == Work::Copy).count()
+    }
+
+    /// Ends the creation of a snapshot, as its fate would have it.
+    pub(crate) fn end_snapshot(&mut self, id: &str) {
+        let mut counts = false;
+        if let Some(snapshot) = self.snapshots.get_mut(id) {
+            match snapshot.fate.clone() {
+                Fate::Completes => {
+                    snapshot.state = SnapshotState::Completed;
+                    snapshot.completed_at = Some(snapshot.ends_at);
+                }
+                Fate::Fails(reason) => {
+                    snapshot.state = SnapshotState::Error;
+                    snapshot.state_message = Some(reason);
+                    // "if the snapshot creation fails, the lock is cancelled"
+                    snapshot.lock = None;
+                    counts = snapshot.source.is_none();
+                }
+            }
+        }
+        if !counts {
+            self.under_way.remove(id);
+        }
+    }
+
+    /// Whether a key can be used here.
+    pub(crate) fn can_use_key(&self, place: &Place, arn: &str) -> bool {
+        arn == keys::arn(place, DEFAULT_KEY) || self.keys.get(arn).copied().unwrap_or_default()
+    }
+
+    /// Disables a key: whatever is being encrypted with it fails.
+    pub(crate) fn disable_key(&mut self, arn: &str) {
+        self.keys.insert(arn.to_owned(), false);
+        for snapshot in self.snapshots.values_mut() {
+            let pending = snapshot.state == SnapshotState::Pending;
+            if pending && snapshot.source.is_some() && snapshot.kms_key_id.as_deref() == Some(arn) {
+                snapshot.fate = Fate::Fails(KEY_NOT_ACCESSIBLE.to_owned());
+            }
+        }
+    }
+}
+
+/// What AWS says of a copy whose key it cannot use. Source: "Copy an Amazon EBS snapshot".
+pub(crate) const KEY_NOT_ACCESSIBLE: &str = "Given key ID is not accessible";

@@ -1,0 +1,74 @@
+//! Calls as an operator would make them, without a client: for setting up what a demo or a test then runs on.
+
+use crate::Simulator;
+use crate::wire::request::Request;
+use crate::wire::response::Service;
+
+/// The answer to an operator's call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Its HTTP status; 0 if the connection was cut.
+    pub status: u16,
+    /// The XML.
+    pub body: String,
+}
+
+impl Reply {
+    /// The text of the first element of this name.
+    pub fn text(&self, element: &str) -> Option<String> {
+        self.texts(element).into_iter().next()
+    }
+
+    /// The text of all elements of this name, in document order.
+    pub fn texts(&self, element: &str) -> Vec<String> {
+        let (open, close) = (format!("<{element}>"), format!("</{element}>"));
+        let after = self.body.split(open.as_str()).skip(1);
+        after.filter_map(|rest| rest.split_once(close.as_str())).map(|(text, _)| text.to_owned()).collect()
+    }
+}
+
+impl Simulator {
+    /// Calls an action of `ec2`, `sns` or `sts` in a region, as someone of the default account. It goes the way of
+    /// every call, faults and log included.
+    ///
+    /// # Errors
+    /// The code and message of an error answer, or that there was none.
+    pub fn call(
+        &self,
+        service: &str,
+        region: &str,
+        action: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Reply, String> {
+        let reply = self.ask("OPERATOR", service, region, action, parameters);
+        if reply.status == 200 {
+            return Ok(reply);
+        }
+        let told = |element| reply.text(element).unwrap_or_default();
+        Err(format!("status {} {}: {}", reply.status, told("Code"), told("Message")))
+    }
+
+    /// Calls an action by this access key.
+    pub(crate) fn ask(
+        &self,
+        key: &str,
+        service: &str,
+        region: &str,
+        action: &str,
+        parameters: &[(&str, &str)],
+    ) -> Reply {
+        let version = Service::named(service).map_or("", Service::version);
+        let body = form_urlencoded::Serializer::new(String::new())
+            .append_pair("Action", action)
+            .append_pair("Version", version)
+            .extend_pairs(parameters)
+            .finish();
+        let scope = format!("{key}/20261121/{region}/{service}/aws4_request");
+        let authorization = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00");
+        let request = Request::parse(Some(&authorization), None, body.as_bytes());
+        match self.handle(&request).answer {
+            Some(answer) => Reply { status: answer.status, body: answer.body },
+            None => Reply { status: 0, body: String::new() },
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The simulator as its owner sees it: what to set up, what to break, what to look at.
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::door::in_process::InProcess;
+use crate::door::listener::Listener;
+use crate::fault::Fault;
+use crate::handle::{Exchange, State};
+use crate::model::image::Image;
+use crate::model::instance::Instance;
+use crate::model::keys;
+use crate::model::region::Region;
+use crate::model::snapshot::{Snapshot, StorageTier};
+use crate::model::volume::Volume;
+use crate::model::{Place, World};
+use crate::record::{Call, Deletion, Published};
+use crate::wire::request::Request;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use chrono::{DateTime, Utc};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A simulated AWS: several accounts, every region. Clones are the same one.
+#[derive(Clone)]
+pub struct Simulator(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+impl fmt::Debug for Simulator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Simulator").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}
+
+impl Simulator {
+    /// A simulated AWS in which nothing exists yet.
+    pub fn new(config: Config) -> Simulator {
+        let (clock, state) = (Clock::starting(config.start), Mutex::new(State::new(&config)));
+        Simulator(Arc::new(Inner { config, clock, state }))
+    }
+
+    /// Its time: the start, and what has passed in tokio's time since it was first used, and what was skipped.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.0.clock.now()
+    }
+
+    /// Moves its time forward at once.
+    pub fn skip(&self, by: Duration) {
+        self.0.clock.skip(by);
+    }
+
+    /// An HTTP client for the Rust SDK which has this AWS at its other end. Whatever the endpoint, it is not looked at.
+    pub fn http_client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(InProcess(self.clone()))
+    }
+
+    /// Listens for HTTP/1 at an address; port 0 takes a free one.
+    pub async fn listen(&self, address: SocketAddr) -> std::io::Result<Listener> {
+        Listener::open(self.clone(), address).await
+    }
+
+    /// Makes a KMS key, named by alias or id.
+    pub fn create_key(&self, account: &str, region: &str, key: &str) {
+        self.with_region(account, region, |place, region| region.keys.insert(keys::arn(place, key), true));
+    }
+
+    /// Disables a KMS key: copies that are being encrypted with it end in `error`.
+    pub fn disable_key(&self, account: &str, region: &str, key: &str) {
+        self.with_region(account, region, |place, region| region.disable_key(&keys::arn(place, key)));
+    }
+
+    /// Lets a volume's next snapshots, so many, end in `error`, and the sets that they are part of.
+    pub fn fail_snapshots_of(&self, volume: &str, times: u32) {
+        self.with_world(|world| world.failures.insert(volume.to_owned(), times));
+    }
+
+    /// Refuses snapshots of a volume with this error code, until they are allowed again.
+    pub fn refuse_snapshots_of(&self, volume: &str, code: &str) {
+        self.with_world(|world| world.refusals.insert(volume.to_owned(), code.to_owned()));
+    }
+
+    /// Allows snapshots of a volume again.
+    pub fn allow_snapshots_of(&self, volume: &str) {
+        self.with_world(|world| world.refusals.remove(volume));
+    }
+
+    /// Moves a snapshot to the archive, if it exists.
+    pub fn archive(&self, account: &str, region: &str, snapshot: &str) {
+        self.with_region(account, region, |_, region| {
+            if let Some(snapshot) = region.snapshots.get_mut(snapshot) {
+                snapshot.storage_tier = StorageTier::Archive;
+            }
+        });
+    }
+
+    /// Adds a fault to those that are waiting to strike.
+    pub fn inject(&self, fault: Fault) {
+        self.state().faults.add(fault);
+    }
+
+    /// Removes all faults.
+    pub fn clear_faults(&self) {
+        self.state().faults.clear();
+    }
+
+    /// Cuts a region off: no call to it is answered, and nothing can be copied from it.
+    pub fn region_down(&self, region: &str) {
+        self.with_world(|world| world.down.insert(region.to_owned()));
+    }
+
+    /// Brings a region back.
+    pub fn region_up(&self, region: &str) {
+        self.with_world(|world| world.down.remove(region));
+    }
+
+    /// All calls so far, or since they were forgotten; but for those without a signature, which are nobody's.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+
+    /// Forgets the calls so far.
+    pub fn forget_calls(&self) {
+        self.state().calls.clear();
+    }
+
+    /// The snapshots of an account in a region as they truly are, by id.
+    pub fn snapshots(&self, account: &str, region: &str) -> Vec<Snapshot> {
+        self.with_region(account, region, |_, region| region.snapshots.values().cloned().collect())
+    }
+
+    /// The instances of an account in a region, by id.
+    pub fn instances(&self, account: &str, region: &str) -> Vec<Instance> {
+        self.with_region(account, region, |_, region| region.instances.values().cloned().collect())
+    }
+
+    /// The volumes of an account in a region, by id.
+    pub fn volumes(&self, account: &str, region: &str) -> Vec<Volume> {
+        self.with_region(account, region, |_, region| region.volumes.values().cloned().collect())
+    }
+
+    /// The images of an account in a region, by id.
+    pub fn images(&self, account: &str, region: &str) -> Vec<Image> {
+        self.with_region(account, region, |_, region| region.images.values().cloned().collect())
+    }
+
+    /// Every snapshot that was ever deleted, the first one first.
+    pub fn deletions(&self) -> Vec<Deletion> {
+        self.with_world(|world| world.deletions.clone())
+    }
+
+    /// Every message that was ever published, the first one first.
+    pub fn published(&self) -> Vec<Published> {
+        self.with_world(|world| world.published.clone())
+    }
+
+    /// Handles one request: the one way in for both doors.
+    pub(crate) fn handle(&self, request: &Request) -> Exchange {
+        // the lock first: so that the instants of requests are in the order in which they are handled
+        let mut state = self.state();
+        let now = self.now();
+        state.handle(&self.0.config, now, request)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The world as it is now.
+    fn with_world<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+        let mut state = self.state();
+        state.world.settle(self.now());
+        act(&mut state.world)
+    }
+
+    fn with_region<T>(&self, account: &str, region: &str, act: impl FnOnce(&Place, &mut Region) -> T) -> T {
+        let place = Place::new(account, region);
+        self.with_world(|world| act(&place, world.region(&place)))
+    }
+}
