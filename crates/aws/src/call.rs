@@ -1,0 +1,86 @@
+//! One call to AWS: counted, limited, and repeated where that is harmless.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use backon::{ExponentialBuilder, Retryable};
+use snapkeeper_core::{calls::Calls, ids::Region};
+
+use crate::{
+    error::{Error, Kind},
+    rates::Gates,
+};
+
+/// How often a call is repeated after an answer that says that nothing happened.
+const REPEATS: usize = 9;
+/// How often a call that may be made twice is repeated after no certain answer.
+const REPEATS_OF_OPEN: usize = 3;
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+/// The same volume can be snapshotted again after this (EC2 error code `SnapshotCreationPerVolumeRateExceeded`).
+const BETWEEN_SNAPSHOTS: Duration = Duration::from_secs(15);
+
+/// Whether making a call twice does what making it once does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Twice {
+    /// It reads, deletes, or sets a tag.
+    Harmless,
+    /// It creates: AWS would create two, for lack of a client token.
+    Harmful,
+}
+
+/// Makes the calls to one region.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    region: Region,
+    gates: Arc<Gates>,
+    calls: Calls,
+}
+
+impl Caller {
+    pub(crate) fn new(region: Region, gates: Arc<Gates>, calls: Calls) -> Self {
+        Self { region, gates, calls }
+    }
+
+    /// Calls `action` by `send`, which makes one attempt.
+    pub(crate) async fn call<T, E, F>(
+        &self,
+        action: &'static str,
+        twice: Twice,
+        send: impl Fn() -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let attempt = async || {
+            self.gates.pass(&self.region, action).await;
+            self.calls.count(action);
+            send().await.map_err(|error| Error::of(action, &error))
+        };
+        let mut open = 0;
+        attempt
+            .retry(
+                ExponentialBuilder::default()
+                    .with_min_delay(FIRST_WAIT)
+                    .with_max_delay(LONGEST_WAIT)
+                    .with_max_times(REPEATS)
+                    .with_jitter(),
+            )
+            .when(|error: &Error| match error.kind {
+                Kind::Throttled | Kind::TooSoon => true,
+                Kind::Open => {
+                    open += 1;
+                    twice == Twice::Harmless && open <= REPEATS_OF_OPEN
+                }
+                Kind::Busy | Kind::CopiesFull | Kind::InUse | Kind::NotFound | Kind::Refused | Kind::Unsent => false,
+            })
+            .adjust(|error, wait| {
+                let least = if error.kind == Kind::TooSoon { BETWEEN_SNAPSHOTS } else { Duration::ZERO };
+                wait.map(|wait| wait.max(least))
+            })
+            .notify(|error, wait| tracing::debug!(region = %self.region, %error, ?wait, "repeated after a while"))
+            .await
+    }
+}

@@ -1,0 +1,144 @@
+//! The calls that create, and what follows where their outcome stays open.
+//!
+//! Neither `CreateSnapshot`, `CreateSnapshots` nor `CopySnapshot` has a client token: a call made twice creates twice.
+//! After no certain answer the account is therefore looked at, by the tags that the call carried, before it is made
+//! again; and it is made again once at most.
+
+use std::time::Duration;
+
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_ec2::types::InstanceSpecification;
+use snapkeeper_core::{
+    copy::CopySnapshot,
+    create::Backup,
+    ids::SnapshotId,
+    inventory::{Snapshot, SnapshotState},
+    tags,
+};
+use tokio::time::sleep;
+
+use super::{Ec2, snapshot_tags};
+use crate::{
+    call::Twice,
+    error::{Error, Kind},
+    presign::Presign,
+};
+
+/// When to look for what an open call may have made: EC2's readings may lag behind its writings by seconds.
+const LOOKS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10)];
+
+impl Ec2 {
+    /// Takes a backup: one snapshot, or a crash-consistent set.
+    ///
+    /// # Errors
+    /// [`Kind::Open`] only if it may have been made all the same.
+    pub async fn create_snapshots(&self, backup: &Backup) -> Result<Vec<SnapshotId>, Error> {
+        self.create_once_for_certain(
+            async || {
+                if let [volume] = backup.members.as_slice() {
+                    let call = self
+                        .client
+                        .create_snapshot()
+                        .volume_id(volume.as_str())
+                        .description(backup.description())
+                        .tag_specifications(snapshot_tags(&backup.tags));
+                    let made = self.caller.call("CreateSnapshot", Twice::Harmful, || call.clone().send()).await?;
+                    Ok(made.snapshot_id.into_iter().map(SnapshotId::from).collect())
+                } else {
+                    let excluded: Vec<String> = backup.excluded_data().iter().map(ToString::to_string).collect();
+                    let instance = InstanceSpecification::builder()
+                        .instance_id(backup.instance.as_str())
+                        .exclude_boot_volume(backup.excludes_boot())
+                        .set_exclude_data_volume_ids((!excluded.is_empty()).then_some(excluded))
+                        .build();
+                    let call = self
+                        .client
+                        .create_snapshots()
+                        .instance_specification(instance)
+                        .description(backup.description())
+                        .tag_specifications(snapshot_tags(&backup.tags));
+                    let made = self.caller.call("CreateSnapshots", Twice::Harmful, || call.clone().send()).await?;
+                    Ok(made.snapshots().iter().filter_map(|it| it.snapshot_id().map(SnapshotId::from)).collect())
+                }
+            },
+            async || {
+                let wanted = [tags::BACKUP_RUN, tags::SOURCE_INSTANCE_ID]
+                    .map(|key| (key, backup.tags.get(key).unwrap_or_default()));
+                let mut found = self.automated_snapshots_tagged(&wanted).await?;
+                found.retain(|snapshot| snapshot.copy_of().is_none() && backup.members.contains(&snapshot.volume()));
+                Ok(found)
+            },
+        )
+        .await
+    }
+
+    /// Copies a snapshot into this region.
+    ///
+    /// # Errors
+    /// [`Kind::Open`] only if it may have been made all the same; [`Kind::CopiesFull`] if the region copies as many as
+    /// it can; [`Kind::NotFound`] if the primary is gone.
+    pub async fn copy_snapshot(&self, copy: &CopySnapshot) -> Result<Vec<SnapshotId>, Error> {
+        let unsent = |message: String| Error { action: "CopySnapshot", kind: Kind::Unsent, message };
+        let provider = self.credentials.as_ref().ok_or_else(|| unsent("no credentials".to_owned()))?;
+        let call = self
+            .client
+            .copy_snapshot()
+            .source_region(copy.from.as_str())
+            .source_snapshot_id(copy.source.as_str())
+            .description(&copy.description)
+            .set_encrypted(copy.kms_key.as_ref().map(|_| true))
+            .set_kms_key_id(copy.kms_key.clone())
+            .tag_specifications(snapshot_tags(&copy.tags));
+        self.create_once_for_certain(
+            async || {
+                let credentials = provider.provide_credentials().await.map_err(|error| unsent(error.to_string()))?;
+                let (from, to) = (copy.from.clone(), self.region.clone());
+                let made = self
+                    .caller
+                    .call("CopySnapshot", Twice::Harmful, || {
+                        let (credentials, from, to) = (credentials.clone(), from.clone(), to.clone());
+                        let presign = Presign { credentials, from, to };
+                        async { call.clone().customize().interceptor(presign).send().await }
+                    })
+                    .await?;
+                Ok(made.snapshot_id.into_iter().map(SnapshotId::from).collect())
+            },
+            async || {
+                let mut found =
+                    self.automated_snapshots_tagged(&[(tags::SOURCE_SNAPSHOT_ID, copy.source.as_str())]).await?;
+                found.retain(|copy| copy.state != SnapshotState::Error);
+                Ok(found)
+            },
+        )
+        .await
+    }
+
+    /// Makes a call that creates, and after an open outcome looks whether it did, before making it once more.
+    async fn create_once_for_certain(
+        &self,
+        create: impl AsyncFn() -> Result<Vec<SnapshotId>, Error>,
+        look: impl AsyncFn() -> Result<Vec<Snapshot>, Error>,
+    ) -> Result<Vec<SnapshotId>, Error> {
+        let mut outcome = create().await;
+        for may_repeat in [true, false] {
+            let Err(open) = &outcome else { return outcome };
+            if open.kind != Kind::Open {
+                return outcome;
+            }
+            for wait in LOOKS {
+                sleep(wait).await;
+                // a set is made as a whole: any of its snapshots shows that the call was carried out
+                match look().await {
+                    Ok(found) if !found.is_empty() => return Ok(found.into_iter().map(|it| it.id).collect()),
+                    Ok(_) => {}
+                    // not to know is no reason to create again
+                    Err(_) => return outcome,
+                }
+            }
+            if may_repeat {
+                outcome = create().await;
+            }
+        }
+        outcome
+    }
+}

@@ -1,0 +1,203 @@
+//! What is there: every reading is whole, or an error.
+//!
+//! Always paged and with `MaxResults`, as EC2's documentation asks; never with an empty list of ids, which EC2 takes
+//! for all; and snapshots and images of the own account only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ec2::types::{Filter, LockState};
+use snapkeeper_core::{
+    ids::{ImageId, SnapshotId},
+    inventory::{Instance, Snapshot, Volume},
+    tags,
+};
+
+use super::{Ec2, convert, filters};
+use crate::{
+    call::Twice,
+    error::{Error, Kind},
+};
+
+/// The largest page that EC2 gives.
+const PAGE: i32 = 1000;
+
+impl Ec2 {
+    /// Every instance of the region.
+    ///
+    /// # Errors
+    /// If any page could not be read.
+    pub async fn instances(&self) -> Result<Vec<Instance>, Error> {
+        self.instances_where(Vec::new()).await
+    }
+
+    /// The instances that have a tag `Backup`, whatever it says.
+    ///
+    /// # Errors
+    /// If any page could not be read.
+    pub async fn instances_with_choice(&self) -> Result<Vec<Instance>, Error> {
+        self.instances_where(with_tag(tags::BACKUP)).await
+    }
+
+    async fn instances_where(&self, filters: Vec<Filter>) -> Result<Vec<Instance>, Error> {
+        let call =
+            self.client.describe_instances().max_results(PAGE).set_filters((!filters.is_empty()).then_some(filters));
+        pages("DescribeInstances", async |token| {
+            let page = self
+                .caller
+                .call("DescribeInstances", Twice::Harmless, || call.clone().set_next_token(token.clone()).send())
+                .await?;
+            let instances = page
+                .reservations()
+                .iter()
+                .flat_map(aws_sdk_ec2::types::Reservation::instances)
+                .filter_map(convert::instance)
+                .collect();
+            Ok((instances, page.next_token))
+        })
+        .await
+    }
+
+    /// Every volume of the region.
+    ///
+    /// # Errors
+    /// If any page could not be read.
+    pub async fn volumes(&self) -> Result<Vec<Volume>, Error> {
+        self.volumes_where(Vec::new()).await
+    }
+
+    /// The volumes that have a tag `Backup`, whatever it says.
+    ///
+    /// # Errors
+    /// If any page could not be read.
+    pub async fn volumes_with_choice(&self) -> Result<Vec<Volume>, Error> {
+        self.volumes_where(with_tag(tags::BACKUP)).await
+    }
+
+    async fn volumes_where(&self, filters: Vec<Filter>) -> Result<Vec<Volume>, Error> {
+        let call =
+            self.client.describe_volumes().max_results(PAGE).set_filters((!filters.is_empty()).then_some(filters));
+        pages("DescribeVolumes", async |token| {
+            let page = self
+                .caller
+                .call("DescribeVolumes", Twice::Harmless, || call.clone().set_next_token(token.clone()).send())
+                .await?;
+            Ok((page.volumes().iter().filter_map(convert::volume).collect(), page.next_token))
+        })
+        .await
+    }
+
+    /// Every snapshot that the account owns here, whoever made it.
+    ///
+    /// # Errors
+    /// If any page could not be read.
+    pub async fn own_snapshots(&self) -> Result<Vec<Snapshot>, Error> {
+        self.snapshots_where(Vec::new()).await
+    }
+
+    /// The snapshots that Snapkeeper made, primaries and copies.
+    ///
+    /// # Errors
+    /// If any page could not be read.
+    pub async fn automated_snapshots(&self) -> Result<Vec<Snapshot>, Error> {
+        self.snapshots_where(filters([(tag(tags::TYPE), tags::AUTOMATED.to_owned())].into())).await
+    }
+
+    /// The snapshots that Snapkeeper made and that are completed.
+    ///
+    /// # Errors
+    /// If any page could not be read.
+    pub async fn completed_automated_snapshots(&self) -> Result<Vec<Snapshot>, Error> {
+        let wanted = [(tag(tags::TYPE), tags::AUTOMATED.to_owned()), ("status".to_owned(), "completed".to_owned())];
+        self.snapshots_where(filters(wanted.into())).await
+    }
+
+    /// The snapshots that Snapkeeper made with all of these tags.
+    pub(super) async fn automated_snapshots_tagged(&self, wanted: &[(&str, &str)]) -> Result<Vec<Snapshot>, Error> {
+        let wanted = wanted.iter().copied().chain([(tags::TYPE, tags::AUTOMATED)]);
+        self.snapshots_where(filters(wanted.map(|(key, value)| (tag(key), value.to_owned())).collect())).await
+    }
+
+    async fn snapshots_where(&self, filters: Vec<Filter>) -> Result<Vec<Snapshot>, Error> {
+        let call = self
+            .client
+            .describe_snapshots()
+            .owner_ids("self")
+            .max_results(PAGE)
+            .set_filters((!filters.is_empty()).then_some(filters));
+        pages("DescribeSnapshots", async |token| {
+            let page = self
+                .caller
+                .call("DescribeSnapshots", Twice::Harmless, || call.clone().set_next_token(token.clone()).send())
+                .await?;
+            Ok((page.snapshots().iter().filter_map(convert::snapshot).collect(), page.next_token))
+        })
+        .await
+    }
+
+    /// The snapshots that own images use: registered, deprecated or disabled ones.
+    ///
+    /// # Errors
+    /// If any page could not be read.
+    pub async fn snapshots_in_use(&self) -> Result<BTreeMap<SnapshotId, ImageId>, Error> {
+        // without IncludeDisabled, EC2 lists deprecated images but no disabled ones
+        let call = self.client.describe_images().owners("self").include_disabled(true).max_results(PAGE);
+        let used = pages("DescribeImages", async |token| {
+            let page = self
+                .caller
+                .call("DescribeImages", Twice::Harmless, || call.clone().set_next_token(token.clone()).send())
+                .await?;
+            Ok((page.images().iter().flat_map(convert::used_by_image).collect(), page.next_token))
+        })
+        .await?;
+        Ok(used.into_iter().collect())
+    }
+
+    /// The snapshots that are locked now.
+    ///
+    /// # Errors
+    /// If any page could not be read.
+    pub async fn locked_snapshots(&self) -> Result<BTreeSet<SnapshotId>, Error> {
+        let call = self.client.describe_locked_snapshots().max_results(PAGE);
+        let locked = pages("DescribeLockedSnapshots", async |token| {
+            let page = self
+                .caller
+                .call("DescribeLockedSnapshots", Twice::Harmless, || call.clone().set_next_token(token.clone()).send())
+                .await?;
+            // every state but `expired`, a new one too
+            let locked = page.snapshots().iter().filter(|lock| lock.lock_state() != Some(&LockState::Expired));
+            Ok((locked.filter_map(|lock| lock.snapshot_id().map(SnapshotId::from)).collect(), page.next_token))
+        })
+        .await?;
+        Ok(locked.into_iter().collect())
+    }
+}
+
+fn tag(key: &str) -> String {
+    format!("tag:{key}")
+}
+
+fn with_tag(key: &str) -> Vec<Filter> {
+    filters([("tag-key".to_owned(), key.to_owned())].into())
+}
+
+/// Reads page after page until there is no token. A token that comes again would go round for ever: an error.
+async fn pages<T>(
+    action: &'static str,
+    mut page: impl AsyncFnMut(Option<String>) -> Result<(Vec<T>, Option<String>), Error>,
+) -> Result<Vec<T>, Error> {
+    let mut all = Vec::new();
+    let mut token = None;
+    loop {
+        let (items, next) = page(token.clone()).await?;
+        all.extend(items);
+        let next = next.filter(|next| !next.is_empty());
+        if next.is_none() {
+            return Ok(all);
+        }
+        if next == token {
+            let message = "the same page token came twice".to_owned();
+            return Err(Error { action, kind: Kind::Refused, message });
+        }
+        token = next;
+    }
+}

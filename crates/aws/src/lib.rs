@@ -1,0 +1,156 @@
+//! The only crate that names an AWS SDK: one adapter per service, Snapkeeper's types on its outside.
+//!
+//! Every call to AWS goes through [`call`]: it is counted, waits for its place under the client-side rate limit, and is
+//! repeated where that is harmless. What comes back is either one of `snapkeeper-core`'s types or an [`Error`] whose
+//! [`Kind`] says what the caller can do.
+
+mod call;
+mod ec2;
+mod error;
+mod presign;
+mod rates;
+mod sns;
+
+use std::{sync::Arc, time::Duration};
+
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_credential_types::Credentials;
+pub use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use snapkeeper_core::{
+    calls::Calls,
+    ids::Region,
+    notice::Notice,
+    settings::{ApiRate, Settings},
+};
+
+use crate::{call::Caller, rates::Gates};
+pub use crate::{
+    ec2::Ec2,
+    error::{Error, Kind},
+};
+
+/// No connection takes longer on a network that works.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The slowest answer waited for: EC2 takes seconds for a full page or a large set.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How to reach AWS. What is `None` comes from where the AWS CLI finds it: environment, profile, instance role.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The home region.
+    pub region: Option<Region>,
+    /// An endpoint in AWS's place, for every service and region.
+    pub endpoint_url: Option<String>,
+    /// A profile of the AWS configuration files.
+    pub profile: Option<String>,
+    /// An access key and its secret, in place of any that could be found.
+    pub keys: Option<(String, String)>,
+    /// An HTTP client in place of the SDK's own: the simulator's inner door.
+    pub http_client: Option<SharedHttpClient>,
+    /// The client-side limit per API action.
+    pub api_rate: ApiRate,
+    /// Where calls are counted.
+    pub calls: Calls,
+}
+
+impl Default for Options {
+    /// Everything from the environment, at AWS's documented rates.
+    fn default() -> Self {
+        Self {
+            region: None,
+            endpoint_url: None,
+            profile: None,
+            keys: None,
+            http_client: None,
+            api_rate: ApiRate::Share(1.0),
+            calls: Calls::default(),
+        }
+    }
+}
+
+/// AWS, as seen from one region.
+pub struct Aws {
+    /// EC2 in the home region.
+    pub ec2: Ec2,
+    region: Region,
+    config: SdkConfig,
+    gates: Arc<Gates>,
+    calls: Calls,
+}
+
+impl Aws {
+    /// Connects as a Lambda function does: everything from the environment.
+    ///
+    /// # Errors
+    /// If the environment names no region.
+    pub async fn from_environment(settings: Settings, calls: Calls) -> Result<Self, NoRegion> {
+        Self::connect(Options { api_rate: settings.api_rate, calls, ..Options::default() }).await
+    }
+
+    /// Connects; no call is made yet.
+    ///
+    /// # Errors
+    /// If neither the options nor the environment name a region.
+    pub async fn connect(options: Options) -> Result<Self, NoRegion> {
+        // each call decides itself whether it may be repeated: see `call`
+        let mut loader =
+            aws_config::defaults(BehaviorVersion::latest()).retry_config(RetryConfig::disabled()).timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .read_timeout(ATTEMPT_TIMEOUT)
+                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                    .operation_timeout(ATTEMPT_TIMEOUT)
+                    .build(),
+            );
+        if let Some(region) = &options.region {
+            loader = loader.region(aws_config::Region::new(region.to_string()));
+        }
+        if let Some(url) = options.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        if let Some(profile) = options.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some((key, secret)) = options.keys {
+            loader = loader.credentials_provider(Credentials::new(key, secret, None, None, "given"));
+        }
+        if let Some(client) = options.http_client {
+            loader = loader.http_client(client);
+        }
+        let config = loader.load().await;
+        let region: Region = config.region().and_then(|region| region.as_ref().parse().ok()).ok_or(NoRegion)?;
+        let gates = Arc::new(Gates::new(options.api_rate));
+        let ec2 = Ec2::new(&config, &region, Caller::new(region.clone(), gates.clone(), options.calls.clone()));
+        Ok(Self { ec2, region, config, gates, calls: options.calls })
+    }
+
+    /// The home region.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// EC2 in another region.
+    pub fn in_region(&self, region: &Region) -> Ec2 {
+        Ec2::new(&self.config, region, self.caller(region))
+    }
+
+    /// Publishes a notice to the alert topic, if the settings name one.
+    ///
+    /// # Errors
+    /// As SNS answers.
+    pub async fn publish(&self, notice: &Notice, settings: &Settings) -> Result<(), Error> {
+        match &settings.alert_topic {
+            Some(topic) => sns::publish(&self.config, &self.caller(&topic.region), topic, notice).await,
+            None => Ok(()),
+        }
+    }
+
+    fn caller(&self, region: &Region) -> Caller {
+        Caller::new(region.clone(), self.gates.clone(), self.calls.clone())
+    }
+}
+
+/// No region is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no region: give --region or set AWS_REGION to a region's name, such as us-east-1")]
+pub struct NoRegion;
