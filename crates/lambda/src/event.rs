@@ -1,0 +1,122 @@
+//! From the event of an invocation to when and how to run.
+//!
+//! Three shapes are understood: a schedule of `EventBridge` rules or of `EventBridge` Scheduler without an input of its own
+//! (`"detail-type": "Scheduled Event"`, with its `time`); an input of `EventBridge` Scheduler,
+//! `{"scheduled_time": "<aws.scheduler.scheduled-time>"}`; and a test from the console, `{}` or `{"dry_run": true}`.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+/// What an invocation asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The scheduled instant; `None` from the console: the present minute.
+    pub instant: Option<DateTime<Utc>>,
+    /// Plan and report, change nothing.
+    pub dry_run: bool,
+}
+
+/// The keys of a Scheduler input: the context attributes that Scheduler can fill in, and our own.
+const SCHEDULER_KEYS: [&str; 5] = ["scheduled_time", "schedule_arn", "execution_id", "attempt_number", "dry_run"];
+
+impl Event {
+    /// Reads an event.
+    ///
+    /// # Errors
+    /// If it has none of the three shapes, naming what is not understood.
+    pub fn read(event: &Value) -> Result<Self, BadEvent> {
+        let Value::Object(event) = event else { return Err(BadEvent(format!("it is {event}"))) };
+        if let Some(kind) = event.get("detail-type") {
+            let source = event.get("source").and_then(Value::as_str).unwrap_or_default();
+            if kind != "Scheduled Event" || !["aws.events", "aws.scheduler"].contains(&source) {
+                return Err(BadEvent(format!("its detail-type is {kind} and its source `{source}`")));
+            }
+            return Ok(Self { instant: Some(instant(event, "time")?), dry_run: false });
+        }
+        let (known, scheduled): (&[&str], bool) =
+            if event.contains_key("scheduled_time") { (&SCHEDULER_KEYS, true) } else { (&["dry_run"], false) };
+        if let Some(key) = event.keys().find(|key| !known.contains(&key.as_str())) {
+            return Err(BadEvent(format!("it has the key `{key}`")));
+        }
+        let dry_run = match event.get("dry_run") {
+            None => false,
+            Some(Value::Bool(dry_run)) => *dry_run,
+            Some(other) => return Err(BadEvent(format!("its dry_run is {other}, neither true nor false"))),
+        };
+        let instant = if scheduled { Some(instant(event, "scheduled_time")?) } else { None };
+        Ok(Self { instant, dry_run })
+    }
+}
+
+fn instant(event: &Map<String, Value>, key: &str) -> Result<DateTime<Utc>, BadEvent> {
+    let value = event.get(key).unwrap_or(&Value::Null);
+    let instant = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    instant
+        .map(|it| it.to_utc())
+        .ok_or_else(|| BadEvent(format!("its {key} is {value}, not an instant such as 2026-11-21T05:00:00Z")))
+}
+
+/// An event that is not understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "cannot make a run of this event: {0}. Expected a scheduled event of EventBridge, \
+     {{\"scheduled_time\": \"2026-11-21T05:00:00Z\"}} of EventBridge Scheduler, {{}} or {{\"dry_run\": true}}"
+)]
+pub struct BadEvent(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(event: &str, expected: Result<(Option<&str>, bool), &str>) {
+        let read = Event::read(&serde_json::from_str(event).unwrap());
+        match expected {
+            Ok((instant, dry_run)) => {
+                let instant = instant.map(|instant| instant.parse().unwrap());
+                assert_eq!(read, Ok(Event { instant, dry_run }), "{event}");
+            }
+            Err(part) => {
+                let error = read.expect_err(event).to_string();
+                assert!(error.contains(part), "{event} gave: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn three_shapes_are_understood() {
+        check(
+            r#"{"version":"0","id":"b3","detail-type":"Scheduled Event","source":"aws.events","account":"123456789012",
+                "time":"2026-11-21T05:00:00Z","region":"us-east-1","resources":["arn:aws:events:us-east-1:123456789012:rule/x"],"detail":{}}"#,
+            Ok((Some("2026-11-21T05:00:00Z"), false)),
+        );
+        check(
+            r#"{"version":"0","id":"b3","detail-type":"Scheduled Event","source":"aws.scheduler","account":"123456789012",
+                "time":"2026-11-21T05:00:00Z","region":"us-east-1","resources":[],"detail":"{}"}"#,
+            Ok((Some("2026-11-21T05:00:00Z"), false)),
+        );
+        check(r#"{"scheduled_time":"2026-11-21T05:00:00Z"}"#, Ok((Some("2026-11-21T05:00:00Z"), false)));
+        check(
+            r#"{"scheduled_time":"2026-11-21T06:00:00+01:00","execution_id":"e","attempt_number":"1","schedule_arn":"a","dry_run":true}"#,
+            Ok((Some("2026-11-21T05:00:00Z"), true)),
+        );
+        check("{}", Ok((None, false)));
+        check(r#"{"dry_run": true}"#, Ok((None, true)));
+        check(r#"{"dry_run": false}"#, Ok((None, false)));
+    }
+
+    #[test]
+    fn anything_else_is_named_in_the_error() {
+        check("null", Err("it is null"));
+        check("[]", Err("it is []"));
+        check(r#""{}""#, Err(r#"it is "{}""#));
+        check(r#"{"dryrun": true}"#, Err("the key `dryrun`"));
+        check(r#"{"dry_run": "true"}"#, Err(r#"its dry_run is "true""#));
+        check(r#"{"instances": ["i-1"]}"#, Err("the key `instances`"));
+        check(r#"{"scheduled_time": "<aws.scheduler.scheduled-time>"}"#, Err("its scheduled_time is"));
+        check(r#"{"scheduled_time": "2026-11-21T05:00:00Z", "x": 1}"#, Err("the key `x`"));
+        check(r#"{"detail-type": "Scheduled Event", "source": "aws.events"}"#, Err("its time is null"));
+        check(r#"{"detail-type": "EBS Snapshot Notification", "source": "aws.ec2"}"#, Err("EBS Snapshot Notification"));
+        check(r#"{"Records": []}"#, Err("the key `Records`"));
+    }
+}

@@ -1,0 +1,26 @@
+//! What the jobs share at run time: from an event to a [`Run`](snapkeeper_core::run::Run), from a plan to a [`Report`],
+//! and from a report to all who should hear of it.
+//!
+//! A job is a function of `(&Aws, &Context)`. [`perform`] carries it out once, in a Lambda function ([`serve`]) as from
+//! the terminal. Nothing here knows AWS: what reaches it is handed in.
+
+mod apply;
+pub mod clock;
+mod context;
+mod event;
+mod heartbeat;
+mod metrics;
+mod perform;
+mod report;
+mod serve;
+
+pub use crate::{
+    apply::{Outcome, apply},
+    context::{Context, Deadline, Progress},
+    event::{BadEvent, Event},
+    perform::perform,
+    report::{Failed, Report, Step},
+    serve::serve,
+};
+/// What ends a Lambda function: the Runtime API cannot be reached.
+pub use lambda_runtime::Error as RuntimeError;

@@ -1,0 +1,49 @@
+//! Carries out one run of a job and tells all who should hear of it.
+
+use snapkeeper_core::{calls::Calls, notice::Notice, settings::Settings};
+use tokio::time::Instant;
+
+use crate::{
+    context::Context,
+    heartbeat::{Beat, Heartbeat},
+    report::{Failed, Report},
+};
+
+/// Runs `job` once, with heartbeat and, where it failed, a notice by `publish`. Whatever happens becomes a report.
+pub async fn perform<A, E: std::fmt::Display>(
+    aws: &A,
+    context: &Context,
+    calls: &Calls,
+    job: impl AsyncFn(&A, &Context) -> anyhow::Result<Report>,
+    publish: impl AsyncFn(&A, &Notice, &Settings) -> Result<(), E>,
+) -> Report {
+    let begun = Instant::now();
+    let run = &context.run;
+    calls.take();
+    // a dry run changes nothing, and least of all the monitoring's mind
+    let heartbeat = Heartbeat::new(run.settings.heartbeat_url.as_ref().filter(|_| !run.dry_run));
+    heartbeat.tell(Beat::Start, None).await;
+    let failed = |cause: String| {
+        let mut report = Report::of(run);
+        report.failed.push(Failed::new(&run.region, cause));
+        report
+    };
+    // SDK futures are large, and one in the other overflows what rustc lays out: hence the box
+    let mut report = match context.deadline.for_job(Box::pin(job(aws, context))).await {
+        Some(Ok(report)) => report,
+        Some(Err(error)) => failed(format!("{error:#}")),
+        None => failed("the deadline came before everything was read: nothing was done".to_owned()),
+    };
+    report.count();
+    if let Some(notice) = report.failure_notice().filter(|_| !run.dry_run)
+        && let Err(error) = publish(aws, &notice, &run.settings).await
+    {
+        report.failed.push(Failed::new("alert topic", error));
+    }
+    report.calls = calls.take();
+    report.duration = begun.elapsed();
+    report.count();
+    let beat = if report.failed.is_empty() { Beat::Success } else { Beat::Failure };
+    heartbeat.tell(beat, Some(&report)).await;
+    report
+}

@@ -1,0 +1,184 @@
+//! The report of a run: what was done, left alone, failed and left over. Its numbers are the true numbers.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
+use snapkeeper_core::{
+    ids::Region,
+    notice::Notice,
+    plan::{Finding, Kept, Refusal},
+    run::{Job, Run},
+};
+
+/// What became of one run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The job.
+    pub job: Job,
+    /// The region.
+    pub region: Region,
+    /// The scheduled instant that the run answered to.
+    #[serde(serialize_with = "in_seconds")]
+    pub run: DateTime<Utc>,
+    /// Whether nothing was to be changed.
+    pub dry_run: bool,
+    /// How long each list is, whatever of it is shown.
+    pub counts: Counts,
+    /// How many resources were left alone, by reason.
+    pub kept_by_reason: BTreeMap<&'static str, usize>,
+    /// What a dry run would do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub planned: Vec<Step>,
+    /// What was done.
+    pub applied: Vec<Step>,
+    /// What failed, and why.
+    pub failed: Vec<Failed>,
+    /// What is left for the next run, and why.
+    pub unfinished: Vec<Failed>,
+    /// What the operator should know.
+    pub findings: Vec<Finding>,
+    /// What was left alone, and why.
+    pub kept: Vec<Failed>,
+    /// The calls to AWS by API action, repeats included.
+    pub calls: BTreeMap<&'static str, u64>,
+    /// How long the run took.
+    #[serde(rename = "duration_ms", serialize_with = "in_milliseconds")]
+    pub duration: Duration,
+}
+
+/// How long the lists of a report are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// What a dry run would do.
+    pub planned: usize,
+    /// What was done.
+    pub applied: usize,
+    /// What failed.
+    pub failed: usize,
+    /// What is left for the next run.
+    pub unfinished: usize,
+    /// What the operator should know.
+    pub findings: usize,
+    /// What was left alone.
+    pub kept: usize,
+}
+
+/// One action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// The id of what it acts on.
+    pub resource: String,
+    /// The action in words.
+    pub what: String,
+    /// The ids of what it made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub made: Vec<String>,
+}
+
+/// A resource with a cause: of failure, of being left over or left alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failed {
+    /// Its id.
+    pub resource: String,
+    /// Why.
+    pub cause: String,
+}
+
+impl Failed {
+    /// A resource and why.
+    pub fn new(resource: impl ToString, cause: impl ToString) -> Self {
+        Self { resource: resource.to_string(), cause: cause.to_string() }
+    }
+}
+
+impl From<Refusal> for Failed {
+    fn from(Refusal { resource, cause }: Refusal) -> Self {
+        Self { resource, cause }
+    }
+}
+
+impl Report {
+    /// The report of a run in which nothing has happened yet.
+    pub fn of(run: &Run) -> Self {
+        Self {
+            job: run.job,
+            region: run.region.clone(),
+            run: run.instant,
+            dry_run: run.dry_run,
+            counts: Counts::default(),
+            kept_by_reason: BTreeMap::new(),
+            planned: Vec::new(),
+            applied: Vec::new(),
+            failed: Vec::new(),
+            unfinished: Vec::new(),
+            findings: Vec::new(),
+            kept: Vec::new(),
+            calls: BTreeMap::new(),
+            duration: Duration::ZERO,
+        }
+    }
+
+    /// Adds what was left alone.
+    pub(crate) fn keep(&mut self, kept: Vec<Kept>) {
+        for Kept { resource, reason } in kept {
+            *self.kept_by_reason.entry(reason.kind()).or_default() += 1;
+            self.kept.push(Failed::new(resource, reason));
+        }
+    }
+
+    /// Counts the lists. Called once, when they are complete.
+    pub(crate) fn count(&mut self) {
+        self.counts = Counts {
+            planned: self.planned.len(),
+            applied: self.applied.len(),
+            failed: self.failed.len(),
+            unfinished: self.unfinished.len(),
+            findings: self.findings.len(),
+            kept: self.kept.len(),
+        };
+    }
+
+    /// The run in one line.
+    pub fn summary(&self) -> String {
+        let Counts { planned, applied, failed, unfinished, findings, kept } = self.counts;
+        let done = if self.dry_run { format!("{planned} planned") } else { format!("{applied} done") };
+        let mut words = vec![done];
+        let rest = [(failed, "failed"), (unfinished, "unfinished"), (kept, "left alone"), (findings, "findings")];
+        words.extend(rest.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+        format!("{} in {}: {}", self.job, self.region, words.join(", "))
+    }
+
+    /// The same report with at most `length` entries in each list; the counts still tell of all.
+    #[must_use]
+    pub fn cut_to(&self, length: usize) -> Self {
+        let mut report = self.clone();
+        report.planned.truncate(length);
+        report.applied.truncate(length);
+        report.failed.truncate(length);
+        report.unfinished.truncate(length);
+        report.findings.truncate(length);
+        report.kept.truncate(length);
+        report
+    }
+
+    /// The news that something failed; `None` if nothing did.
+    pub fn failure_notice(&self) -> Option<Notice> {
+        if self.failed.is_empty() {
+            return None;
+        }
+        let subject = format!("Snapkeeper {}: {} failed ({})", self.region, self.job, self.counts.failed);
+        let run = self.run.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let first = format!("Run {run}: {}.\n\nFailed", self.summary());
+        let failed = self.failed.iter().map(|Failed { resource, cause }| format!("- {resource}: {cause}"));
+        Some(Notice::new(&subject, std::iter::once(first).chain(failed)))
+    }
+}
+
+fn in_seconds<S: Serializer>(instant: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&instant.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+fn in_milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_millis().try_into().unwrap_or(u64::MAX))
+}
