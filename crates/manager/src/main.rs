@@ -1,0 +1,9 @@
+//! The manager as a Lambda function.
+
+use snapkeeper_aws::Aws;
+use snapkeeper_core::run::Job;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), snapkeeper_lambda::RuntimeError> {
+    snapkeeper_lambda::serve(Job::Manager, Aws::from_environment, snapkeeper_manager::run, Aws::publish).await
+}
