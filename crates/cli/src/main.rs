@@ -1,0 +1,58 @@
+//! The `snapkeeper` command: the jobs from a terminal, the simulated AWS, and the demo.
+//!
+//! Standard output is the result, standard error everything else. Exit status: 0 done; 1 something failed, and the
+//! report says what; 2 the call itself was wrong.
+
+mod demo;
+mod run;
+mod simulate;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Backups for EC2 and RDS that configure themselves from tags
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show a simulated account over forty days; needs nothing
+    Demo,
+    /// Run one job once
+    Run(run::Arguments),
+    /// Serve the simulated AWS over HTTP, for the AWS CLI, boto3 or `snapkeeper run --endpoint-url`
+    Simulate(simulate::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(level).with_writer(anstream::stderr).without_time().init();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all();
+    if matches!(arguments.command, Command::Demo) {
+        // its days pass as fast as they can be computed
+        runtime.start_paused(true);
+    }
+    let result = match runtime.build() {
+        Err(error) => Err(error.into()),
+        Ok(runtime) => runtime.block_on(async {
+            match arguments.command {
+                Command::Demo => demo::demo().await,
+                Command::Run(arguments) => run::run(arguments).await,
+                Command::Simulate(arguments) => simulate::simulate(arguments).await,
+            }
+        }),
+    };
+    result.unwrap_or_else(|error| {
+        anstream::eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}

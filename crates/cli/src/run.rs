@@ -1,0 +1,121 @@
+//! `snapkeeper run JOB`: one job, once.
+
+use std::{io::IsTerminal, process::ExitCode, time::Duration};
+
+use anyhow::{Context as _, bail};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use snapkeeper_aws::{Aws, Options};
+use snapkeeper_core::{
+    calls::Calls,
+    ids::Region,
+    run::{Job, Run},
+    settings::Settings,
+};
+use snapkeeper_lambda::{Context, Deadline, Progress, Report, clock, perform};
+
+use crate::text;
+
+/// What can be said after `snapkeeper run`
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The job: creator, copier, manager or watcher
+    job: Job,
+    /// The region in which it runs; else as the AWS CLI finds it
+    #[arg(long)]
+    region: Option<Region>,
+    /// The instant that the run answers to, such as 2026-11-21T05:00:00Z; else the present minute
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    at: Option<DateTime<Utc>>,
+    /// Print the plan with its reasons, change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    /// An endpoint in AWS's place, for every service
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+    /// A profile of the AWS configuration files
+    #[arg(long)]
+    profile: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Output {
+    /// For people
+    #[default]
+    Text,
+    /// The report, one JSON document
+    Json,
+}
+
+fn instant(text: &str) -> Result<DateTime<Utc>, String> {
+    DateTime::parse_from_rfc3339(text)
+        .map(|instant| instant.to_utc())
+        .map_err(|_| "expected an instant with its offset, such as 2026-11-21T05:00:00Z".to_owned())
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let mut settings = Settings::from_variables(std::env::vars()).context("settings")?;
+    settings.dry_run |= arguments.dry_run;
+    if let Some(url) = &arguments.endpoint_url
+        && !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme))
+    {
+        bail!("--endpoint-url is `{url}`: expected an address such as http://127.0.0.1:5000");
+    }
+    let calls = Calls::default();
+    let aws = Aws::connect(Options {
+        region: arguments.region,
+        endpoint_url: arguments.endpoint_url,
+        profile: arguments.profile,
+        keys: None,
+        http_client: None,
+        api_rate: settings.api_rate,
+        calls: calls.clone(),
+    })
+    .await?;
+    let now = clock::now();
+    let at = arguments.at.unwrap_or_else(|| now.duration_trunc(TimeDelta::minutes(1)).unwrap_or(now));
+    let bar = bar(arguments.job, aws.region());
+    let told = bar.clone();
+    let context = Context {
+        run: Run::new(arguments.job, aws.region().clone(), at, settings),
+        deadline: Deadline::none(),
+        progress: Progress::new(move |done, of| {
+            told.set_length(of as u64);
+            told.set_position(done as u64);
+        }),
+    };
+    let report = job(&aws, &context, &calls).await;
+    bar.finish_and_clear();
+    match arguments.output {
+        Output::Text => anstream::print!("{}", text::report(&report)),
+        Output::Json => anstream::println!("{}", serde_json::to_string_pretty(&report)?),
+    }
+    Ok(if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Carries out the job that the run names.
+pub(crate) async fn job(aws: &Aws, context: &Context, calls: &Calls) -> Report {
+    match context.run.job {
+        Job::Creator => perform(aws, context, calls, snapkeeper_creator::run, Aws::publish).await,
+        Job::Copier => perform(aws, context, calls, snapkeeper_copier::run, Aws::publish).await,
+        Job::Manager => perform(aws, context, calls, snapkeeper_manager::run, Aws::publish).await,
+        Job::Watcher => perform(aws, context, calls, snapkeeper_watcher::run, Aws::publish).await,
+    }
+}
+
+/// A bar on a terminal's standard error; nothing in a pipe.
+fn bar(job: Job, region: &Region) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::no_length().with_prefix(format!("{job} in {region}"));
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {bar:40} {pos}/{len} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}

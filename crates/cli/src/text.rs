@@ -1,0 +1,57 @@
+//! A report in words, for people.
+
+use std::fmt::Write;
+
+use owo_colors::OwoColorize;
+use snapkeeper_core::tags;
+use snapkeeper_lambda::{Failed, Report, Step};
+
+/// Up to this many resources left alone are told one by one, after a run; a dry run tells of all.
+const KEPT_TOLD: usize = 10;
+
+/// The report in lines.
+pub(crate) fn report(report: &Report) -> String {
+    let mut text = String::new();
+    let dry = if report.dry_run { ", dry run: nothing is changed" } else { "" };
+    line(&mut text, format_args!("{} in {}, run {}{dry}", report.job.bold(), report.region, tags::stamp(report.run)));
+    for Step { what, .. } in &report.planned {
+        line(&mut text, format_args!("  {} {what}", "would".cyan()));
+    }
+    for Step { what, made, .. } in &report.applied {
+        let made = if made.is_empty() { String::new() } else { format!(" → {}", made.join(" ")) };
+        line(&mut text, format_args!("  {} {what}{}", "✓".green(), made.dimmed()));
+    }
+    if report.dry_run || report.kept.len() <= KEPT_TOLD {
+        for Failed { resource, cause } in &report.kept {
+            line(&mut text, format_args!("  {} {resource} {}", "·".dimmed(), format!("left alone: {cause}").dimmed()));
+        }
+    } else {
+        let reasons =
+            report.kept_by_reason.iter().map(|(reason, count)| format!("{count} {}", reason.replace('_', " ")));
+        let reasons = reasons.collect::<Vec<_>>().join(", ");
+        line(
+            &mut text,
+            format_args!("  {} {}", "·".dimmed(), format!("{} left alone: {reasons}", report.kept.len()).dimmed()),
+        );
+    }
+    for Failed { resource, cause } in &report.unfinished {
+        line(&mut text, format_args!("  {} {resource}: {cause}", "… left for the next run".yellow()));
+    }
+    for finding in &report.findings {
+        let since = finding.since.map_or_else(String::new, |since| format!(" (since {})", tags::stamp(since)));
+        line(&mut text, format_args!("  {} {}: {}{since}", "!".yellow(), finding.resource, finding.what));
+        line(&mut text, format_args!("    {}", format!("→ {}", finding.todo).dimmed()));
+    }
+    for Failed { resource, cause } in &report.failed {
+        line(&mut text, format_args!("  {} {resource}: {cause}", "✗ failed".red()));
+    }
+    let calls: u64 = report.calls.values().sum();
+    let took = format!("{calls} calls to AWS, {:.1} s", report.duration.as_secs_f64());
+    line(&mut text, format_args!("{} {}", report.summary(), format!("({took})").dimmed()));
+    text
+}
+
+fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
+    // writing to a String does not fail
+    let _ = writeln!(text, "{words}");
+}
