@@ -1,0 +1,141 @@
+//! The `snapkeeper` command, as a user runs it.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Output, Stdio},
+};
+
+use serde_json::{Value, json};
+use snapkeeper_core::run::Job::Creator;
+use snapkeeper_tests::{World, binaries::binary};
+
+async fn snapkeeper(world: Option<&World>, arguments: &[&str]) -> Output {
+    let mut command = binary("snapkeeper");
+    command.args(arguments);
+    if let Some(endpoint) = world.and_then(World::endpoint) {
+        command.args(["--endpoint-url", &endpoint]);
+    }
+    tokio::process::Command::from(command).output().await.unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[tokio::test]
+async fn run_creator_protects_the_instances_of_a_moto_that_a_user_started() {
+    let world = World::moto();
+    let operator = world.operator("us-east-1").await;
+    let instance = operator.run_instance(&["/dev/sdf"], &[("Backup", "Yes")]).await;
+    let run = ["run", "creator", "--region", "us-east-1", "--at", "2026-11-21T05:00:00Z", "--output", "json"];
+    let output = snapkeeper(Some(&world), &run).await;
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON document on standard output");
+    assert_eq!((&report["job"], &report["run"]), (&json!("creator"), &json!("2026-11-21T05:00:00Z")));
+    assert_eq!(report["applied"][0]["resource"], instance);
+    let mut made: Vec<&str> =
+        report["applied"][0]["made"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    made.sort_unstable();
+    assert_eq!(made, operator.automated_ids().await);
+    assert_eq!(err(&output), "", "nothing else is said, least of all in a pipe");
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_the_plan_with_a_reason_on_each_line_and_does_nothing() {
+    let world = World::listener().await;
+    let operator = world.operator("us-east-1").await;
+    let enrolled = operator.run_instance(&["/dev/sdf"], &[("Backup", "Yes"), ("Name", "web")]).await;
+    let opted_out = operator.run_instance(&[], &[("Backup", "No")]).await;
+    let run = ["run", "creator", "--region", "us-east-1", "--at", "2026-11-21T05:00:00Z", "--dry-run"];
+    let output = snapkeeper(Some(&world), &run).await;
+    let text = out(&output);
+    let expected = [
+        "creator in us-east-1, run 2026-11-21T05:00:00Z, dry run: nothing is changed".to_owned(),
+        format!("  would snapshot 2 volumes of {enrolled} (web) together, kept until 2026-11-28"),
+        format!("  · {opted_out} left alone: Backup=No"),
+    ];
+    assert_eq!(text.lines().take(3).collect::<Vec<_>>(), expected);
+    assert!(text.lines().last().unwrap().starts_with("creator in us-east-1: 1 planned, 1 left alone ("), "{text}");
+    assert!(!text.contains('\u{1b}'), "no colour in a pipe");
+    assert!(operator.automated().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_exit_status_tells_whether_something_failed_or_the_call_was_wrong() {
+    let world = World::listener().await;
+    let operator = world.operator("us-east-1").await;
+    let instance = operator.run_instance(&[], &[("Backup", "Yes")]).await;
+    let volume = operator.volumes(&instance).await.into_values().next().unwrap();
+    world.simulator().refuse_snapshots_of(&volume, "IncorrectState");
+    let output = snapkeeper(Some(&world), &["run", "creator", "--region", "us-east-1"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(out(&output).contains(&format!("✗ failed {volume}: CreateSnapshot: IncorrectState")), "{}", out(&output));
+
+    for (arguments, told) in [
+        (&["run", "destroyer"][..], "creator, copier, manager or watcher"),
+        (&["run", "creator", "--region", "mars"], "`mars` is not a region's name"),
+        (&["run", "creator", "--region", "us-east-1", "--at", "yesterday"], "expected an instant"),
+        (&["run", "creator"], "no region: give --region"),
+        (&["run", "creator", "--region", "us-east-1", "--endpoint-url", "127.0.0.1"], "--endpoint-url is `127.0.0.1`"),
+        (&["simulate", "--listen", "0.0.0.0:0"], "expected a loopback address"),
+        (&["frobnicate"], "frobnicate"),
+    ] {
+        let output = snapkeeper(None, arguments).await;
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(err(&output).contains(told), "{arguments:?}: {}", err(&output));
+        assert_eq!(out(&output), "", "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn simulate_serves_what_a_client_of_another_make_can_use() {
+    let mut command = binary("snapkeeper");
+    command.args(["simulate", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut process = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let endpoint = line.trim().strip_prefix("listening on ").unwrap().to_owned();
+    let output = snapkeeper(None, &["run", "watcher", "--region", "eu-west-1", "--endpoint-url", &endpoint]).await;
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).contains("watcher in eu-west-1: 0 done"), "{}", out(&output));
+}
+
+/// The output of the demo stands in the README: the one is what the other says.
+#[tokio::test]
+async fn the_readme_shows_what_the_demo_prints() {
+    let demo = snapkeeper(None, &["demo"]).await;
+    assert_eq!(demo.status.code(), Some(0), "{}", err(&demo));
+    let printed = out(&demo);
+    let readme = include_str!("../../README.md");
+    let (_, shown) = readme.split_once("<!-- demo -->\n```text\n").expect("the demo's output in the README");
+    let (shown, _) = shown.split_once("```").unwrap();
+    let mut lines = printed.lines();
+    for part in shown.split("[…]\n") {
+        for line in part.lines().map(str::trim_end) {
+            assert!(
+                lines.any(|printed| printed.trim_end() == line),
+                "the README shows what the demo does not print: {line}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_ways_to_run_a_job_give_the_same_report() {
+    let world = World::listener().await;
+    let operator = world.operator("us-east-1").await;
+    operator.run_instance(&[], &[("Backup", "Yes")]).await;
+    let at = "2026-11-21T05:00:00Z";
+    let here = serde_json::to_value(world.dry_run(Creator, "us-east-1", at).await).unwrap();
+    let run = ["run", "creator", "--region", "us-east-1", "--at", at, "--dry-run", "--output", "json"];
+    let there: Value = serde_json::from_slice(&snapkeeper(Some(&world), &run).await.stdout).unwrap();
+    for key in ["job", "region", "run", "dry_run", "counts", "planned", "kept", "findings", "calls"] {
+        assert_eq!(here[key], there[key], "{key}");
+    }
+}

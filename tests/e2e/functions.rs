@@ -1,0 +1,145 @@
+//! The four Lambda functions as processes, against a Lambda Runtime API on loopback.
+
+use std::process::Command;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use snapkeeper_simulator::{Fault, FaultKind};
+use snapkeeper_tests::{
+    World,
+    binaries::binary,
+    runtime_api::{Posted, invoke},
+};
+
+/// Far from now, whatever the clock says.
+fn no_deadline() -> DateTime<Utc> {
+    "2100-01-01T00:00:00Z".parse().unwrap()
+}
+
+fn function(name: &str, world: &World) -> Command {
+    let mut function = binary(name);
+    function.env("AWS_REGION", "us-east-1").env("AWS_ENDPOINT_URL", world.endpoint().unwrap());
+    function
+}
+
+fn scheduled(time: &str) -> Value {
+    json!({
+        "version": "0", "id": "89d1a02d-5ec7-412e-82f5-13505f849b41", "detail-type": "Scheduled Event", "source": "aws.events",
+        "account": "123456789012", "time": time, "region": "us-east-1",
+        "resources": ["arn:aws:events:us-east-1:123456789012:rule/snapkeeper"], "detail": {}
+    })
+}
+
+#[track_caller]
+fn report(posted: &Posted) -> &Value {
+    match posted {
+        Posted::Response(report) => report,
+        Posted::Error(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn each_function_answers_an_event_with_its_report() {
+    let world = World::listener().await;
+    let operator = world.operator("us-east-1").await;
+    operator.run_instance(&[], &[("Backup", "Yes"), ("Copy_Dest", "us-west-2")]).await;
+    let at = "2026-11-21T05:00:00Z";
+    for (job, event, applied) in [
+        ("creator", scheduled(at), 1),
+        ("creator", json!({"scheduled_time": at}), 0),
+        ("copier", scheduled("2026-11-21T06:00:00Z"), 1),
+        ("manager", scheduled("2026-11-21T07:00:00Z"), 0),
+        ("watcher", scheduled("2026-11-21T08:00:00Z"), 0),
+    ] {
+        let (posted, output) = invoke(function(job, &world), vec![event.clone()], no_deadline()).await;
+        let report = report(&posted[0]);
+        assert_eq!((&report["job"], &report["region"]), (&json!(job), &json!("us-east-1")));
+        assert_eq!(report["counts"]["applied"], applied, "{job} on {event}: {report}");
+        assert!(report["calls"]["DescribeSnapshots"].as_u64() >= Some(1), "{report}");
+        // a line of log with the report, and a line of metrics
+        let lines: Vec<Value> = output.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        assert!(
+            lines.iter().any(|line| line["report"].as_str().is_some_and(|report| report.contains("\"counts\""))),
+            "{output}"
+        );
+        let metrics = lines.iter().find(|line| line.get("_aws").is_some()).expect("a line of metrics");
+        assert_eq!(
+            (&metrics["Job"], &metrics["Applied"], &metrics["Succeeded"]),
+            (&json!(job), &json!(applied), &json!(1))
+        );
+        let told = metrics["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
+        assert!(told.iter().all(|metric| metrics.get(metric["Name"].as_str().unwrap()).is_some_and(Value::is_u64)));
+        world.settle().await;
+    }
+}
+
+#[tokio::test]
+async fn a_failed_invocation_posts_an_error_that_carries_the_report() {
+    let world = World::listener().await;
+    let operator = world.operator("us-east-1").await;
+    let broken = operator.run_instance(&[], &[("Backup", "Yes")]).await;
+    operator.run_instance(&[], &[("Backup", "Yes")]).await;
+    let volume = operator.volumes(&broken).await.into_values().next().unwrap();
+    world.simulator().inject(Fault::new("CreateSnapshot", FaultKind::Deny).on(&volume).always());
+    let (posted, output) =
+        invoke(function("creator", &world), vec![scheduled("2026-11-21T05:00:00Z")], no_deadline()).await;
+    let Posted::Error(error) = &posted[0] else { panic!("{posted:?}") };
+    assert_eq!(error["errorType"], "RunFailed");
+    let message = error["errorMessage"].as_str().unwrap();
+    assert!(message.starts_with("creator in us-east-1: 1 done, 1 failed; first "), "{message}");
+    let (_, report) = message.split_once("Report: ").unwrap();
+    let report: Value = serde_json::from_str(report).unwrap();
+    assert_eq!((&report["counts"]["applied"], &report["counts"]["failed"]), (&json!(1), &json!(1)));
+    assert!(report["failed"][0]["cause"].as_str().unwrap().contains("UnauthorizedOperation"), "{report}");
+    assert!(output.contains("\"Succeeded\":0"), "{output}");
+}
+
+#[tokio::test]
+async fn an_event_that_is_not_understood_does_nothing_and_says_why() {
+    let world = World::listener().await;
+    world.operator("us-east-1").await.run_instance(&[], &[("Backup", "Yes")]).await;
+    let events = vec![json!({"dryrun": true}), json!({"dry_run": true}), json!({"Records": []})];
+    let (posted, _) = invoke(function("creator", &world), events, no_deadline()).await;
+    for (posted, key) in [(&posted[0], "`dryrun`"), (&posted[2], "`Records`")] {
+        let Posted::Error(error) = posted else { panic!("{posted:?}") };
+        assert_eq!(error["errorType"], "BadEvent");
+        assert!(error["errorMessage"].as_str().unwrap().contains(key), "{error}");
+    }
+    // and a dry run plans, in the same warm function
+    let dry = report(&posted[1]);
+    assert_eq!(
+        (&dry["dry_run"], &dry["counts"]["planned"], &dry["counts"]["applied"]),
+        (&json!(true), &json!(1), &json!(0))
+    );
+    assert_eq!(world.simulator().snapshots("123456789012", "us-east-1"), []);
+}
+
+#[tokio::test]
+async fn a_setting_that_cannot_be_read_stops_the_run_before_it_does_anything() {
+    let world = World::listener().await;
+    world.operator("us-east-1").await.run_instance(&[], &[("Backup", "Yes")]).await;
+    world.simulator().forget_calls();
+    let mut creator = function("creator", &world);
+    creator.env("SNAPKEEPER_DEFAULT_RETENTION", "2weeks").env("SNAPKEEPER_RETENTON", "7d");
+    let (posted, _) = invoke(creator, vec![json!({})], no_deadline()).await;
+    let Posted::Error(error) = &posted[0] else { panic!("{posted:?}") };
+    assert_eq!(error["errorType"], "Settings");
+    let message = error["errorMessage"].as_str().unwrap();
+    assert!(message.contains("SNAPKEEPER_DEFAULT_RETENTION is `2weeks`"), "{message}");
+    assert!(message.contains("SNAPKEEPER_RETENTON is no setting"), "{message}");
+    assert_eq!(world.simulator().calls(), []);
+}
+
+#[tokio::test]
+async fn a_deadline_that_has_come_leaves_the_rest_unfinished() {
+    let world = World::listener().await;
+    world.operator("us-east-1").await.run_instance(&[], &[("Backup", "Yes")]).await;
+    let past = "2020-01-01T00:00:00Z".parse().unwrap();
+    let (posted, _) = invoke(function("creator", &world), vec![scheduled("2026-11-21T05:00:00Z")], past).await;
+    let Posted::Error(error) = &posted[0] else { panic!("{posted:?}") };
+    assert!(
+        error["errorMessage"].as_str().unwrap().contains("the deadline came before everything was read"),
+        "{error}"
+    );
+    assert_eq!(world.simulator().snapshots("123456789012", "us-east-1"), []);
+}

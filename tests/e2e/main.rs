@@ -1,0 +1,15 @@
+//! End-to-end tests, by subject.
+
+#![allow(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod boto3;
+mod command;
+mod functions;
+mod heartbeat;
+mod scenarios;

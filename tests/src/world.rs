@@ -1,0 +1,186 @@
+//! An AWS to run jobs in.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use snapkeeper_aws::{Aws, Options};
+use snapkeeper_core::{
+    calls::Calls,
+    run::{Job, Run},
+    settings::{ApiRate, Settings},
+};
+use snapkeeper_lambda::{Context, Report, perform};
+use snapkeeper_simulator::{Config, Listener, Simulator};
+
+use crate::{moto::Moto, operator::Operator};
+
+/// The account that every key belongs to, in the simulator and in moto.
+pub const ACCOUNT: &str = "123456789012";
+/// The instant at which a simulated world begins: a Saturday.
+pub const START: &str = "2026-11-21T04:00:00Z";
+
+/// By which way jobs and operators reach AWS.
+pub enum Door {
+    /// The simulator, under the SDK's HTTP client.
+    InProcess(Simulator),
+    /// The simulator, over HTTP.
+    Listener(Simulator, Listener),
+    /// moto, over HTTP.
+    Moto(Moto),
+}
+
+/// An AWS to run jobs in.
+pub struct World {
+    door: Door,
+    settings: Vec<(String, String)>,
+}
+
+impl World {
+    /// The simulator inside the process. Under tokio's paused time its hours pass at once.
+    pub fn in_process() -> Self {
+        Self::of(Simulator::new(Config::starting(instant(START))))
+    }
+
+    /// This simulator, inside the process.
+    pub fn of(simulator: Simulator) -> Self {
+        Self { door: Door::InProcess(simulator), settings: Vec::new() }
+    }
+
+    /// The simulator over HTTP, on a free port of the loopback interface.
+    pub async fn listener() -> Self {
+        let simulator = Simulator::new(Config::starting(instant(START)));
+        let listener = simulator.listen(([127, 0, 0, 1], 0).into()).await.expect("a free port");
+        Self { door: Door::Listener(simulator, listener), settings: Vec::new() }
+    }
+
+    /// moto, started for this world alone.
+    pub fn moto() -> Self {
+        Self { door: Door::Moto(Moto::start()), settings: Vec::new() }
+    }
+
+    /// With a setting, such as `("RPO_HOURS", "24")`.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((format!("SNAPKEEPER_{name}"), value.to_owned()));
+        self
+    }
+
+    /// The simulator behind the door.
+    ///
+    /// # Panics
+    /// If it is moto.
+    #[track_caller]
+    pub fn simulator(&self) -> &Simulator {
+        match &self.door {
+            Door::InProcess(simulator) | Door::Listener(simulator, _) => simulator,
+            Door::Moto(_) => panic!("moto is no simulator of ours"),
+        }
+    }
+
+    /// Whether moto is behind the door, which completes snapshots at once, keeps a copy's `VolumeId`, ignores exclusions
+    /// and knows no locks: what a scenario cannot ask of it, it asks only of the others.
+    pub fn is_moto(&self) -> bool {
+        matches!(self.door, Door::Moto(_))
+    }
+
+    /// The address of the door, if it is one over HTTP.
+    pub fn endpoint(&self) -> Option<String> {
+        match &self.door {
+            Door::InProcess(_) => None,
+            Door::Listener(_, listener) => Some(format!("http://{}", listener.address())),
+            Door::Moto(moto) => Some(moto.endpoint().to_owned()),
+        }
+    }
+
+    /// An operator with the SDK's own client in a region.
+    pub async fn operator(&self, region: &str) -> Operator {
+        Operator::new(&self.options(region, &Calls::default())).await
+    }
+
+    /// Lets enough time pass for all snapshots and copies under way.
+    pub async fn settle(&self) {
+        self.pass(Duration::from_mins(10)).await;
+    }
+
+    /// Lets time pass. In moto there is nothing that takes time.
+    pub async fn pass(&self, time: Duration) {
+        match &self.door {
+            Door::InProcess(_) => tokio::time::sleep(time).await,
+            Door::Listener(simulator, _) => simulator.skip(time),
+            Door::Moto(_) => {}
+        }
+    }
+
+    /// Lets time pass until an instant.
+    pub async fn until(&self, at: &str) {
+        if !self.is_moto() {
+            self.pass((instant(at) - self.simulator().now()).to_std().unwrap_or_default()).await;
+        }
+    }
+
+    /// Runs a job for an instant and returns its report.
+    pub async fn run(&self, job: Job, region: &str, at: &str) -> Report {
+        let context = self.context(job, region, at);
+        self.run_in(&context).await
+    }
+
+    /// Runs a job without letting it change anything.
+    pub async fn dry_run(&self, job: Job, region: &str, at: &str) -> Report {
+        let mut context = self.context(job, region, at);
+        context.run.dry_run = true;
+        self.run_in(&context).await
+    }
+
+    /// Runs a job for an instant, and fails if anything failed.
+    #[track_caller]
+    pub fn run_well(&self, job: Job, region: &str, at: &str) -> impl Future<Output = Report> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let report = self.run(job, region, at).await;
+            assert!(report.failed.is_empty(), "{caller}: {:#?}", report.failed);
+            report
+        }
+    }
+
+    /// What surrounds a run in this world.
+    pub fn context(&self, job: Job, region: &str, at: &str) -> Context {
+        let settings = Settings::from_variables(self.settings.iter().cloned()).expect("settings of a test");
+        Context::new(Run::new(job, region.parse().expect("a region"), instant(at), settings))
+    }
+
+    /// Runs the job of a context.
+    pub async fn run_in(&self, context: &Context) -> Report {
+        let calls = Calls::default();
+        let aws = Aws::connect(self.options(context.run.region.as_str(), &calls)).await.expect("a region");
+        match context.run.job {
+            Job::Creator => perform(&aws, context, &calls, snapkeeper_creator::run, Aws::publish).await,
+            Job::Copier => perform(&aws, context, &calls, snapkeeper_copier::run, Aws::publish).await,
+            Job::Manager => perform(&aws, context, &calls, snapkeeper_manager::run, Aws::publish).await,
+            Job::Watcher => perform(&aws, context, &calls, snapkeeper_watcher::run, Aws::publish).await,
+        }
+    }
+
+    fn options(&self, region: &str, calls: &Calls) -> Options {
+        Options {
+            region: Some(region.parse().expect("a region")),
+            endpoint_url: self.endpoint(),
+            keys: Some(("AKIDTEST".to_owned(), "secret".to_owned())),
+            http_client: match &self.door {
+                Door::InProcess(simulator) => Some(simulator.http_client()),
+                Door::Listener(..) | Door::Moto(_) => None,
+            },
+            api_rate: ApiRate::Share(1.0),
+            calls: calls.clone(),
+            ..Options::default()
+        }
+    }
+}
+
+/// Reads an instant.
+///
+/// # Panics
+/// If it is none.
+#[track_caller]
+pub fn instant(text: &str) -> DateTime<Utc> {
+    text.parse().expect("an instant such as 2026-11-21T05:00:00Z")
+}
