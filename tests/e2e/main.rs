@@ -10,6 +10,8 @@
 
 mod boto3;
 mod command;
+mod faults;
 mod functions;
 mod heartbeat;
+mod peers;
 mod scenarios;

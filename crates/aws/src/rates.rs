@@ -15,9 +15,9 @@ fn documented(action: &str) -> (f64, f64) {
     match action {
         "CreateSnapshot" | "CreateSnapshots" | "DeleteSnapshot" => (100.0, 5.0),
         "CreateTags" => (100.0, 10.0),
-        "CopySnapshot" => (50.0, 5.0),
-        // SNS takes far more; one digest a run never comes near
-        _ => (100.0, 20.0),
+        _ if ["Describe", "Get", "List"].iter().any(|reading| action.starts_with(reading)) => (100.0, 20.0),
+        // the general class of what changes something; SNS takes far more, and gets a message or two a run
+        _ => (50.0, 5.0),
     }
 }
 

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-/// Backups for EC2 and RDS that configure themselves from tags
+/// Backups for EC2 that configure themselves from tags
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
 struct Arguments {

@@ -15,7 +15,6 @@ use crate::{
     inventory::{Instance, Snapshot, Volume},
     layout::{self, Place},
     plan::{Action, Finding, FindingKind, Plan, Reason},
-    retention::Retention,
     run::Run,
     tags::{self, BackupPolicy, Choice, DeleteOn, Tags},
 };
@@ -52,9 +51,7 @@ pub fn plan(inventory: &Inventory, run: &Run) -> Plan<Create> {
         let (policy, errors) = BackupPolicy::from_tags(&instance.tags, &run.region, &run.settings.default_retention);
         plan.findings.extend(errors.iter().map(|error| Finding::unreadable(&instance.id, error)));
         let mut dated = BTreeMap::new();
-        if let Some(retention) = &policy.retention {
-            dates.extend(existing.date_undated(&instance.id, retention, &mut dated));
-        }
+        dates.extend(existing.date_undated(&instance.id, &policy, &sharers, &mut dated));
         let members = match members(instance, &policy, &excluded, &existing, &taken_with) {
             Ok(members) => members,
             Err(reason) => {
@@ -70,15 +67,10 @@ pub fn plan(inventory: &Inventory, run: &Run) -> Plan<Create> {
             .map(|device| device.volume.clone())
             .filter(|volume| !excluded.contains(volume))
             .collect();
-        let mut policies = vec![&policy];
-        policies.extend(members.iter().filter_map(|volume| sharers.get(volume)).flatten());
-        let delete_on = policies.iter().map(|policy| {
-            let covered =
-                |unit, count| set.iter().all(|volume| existing.covers(volume, &[], run.day(), unit, count, &dated));
-            policy.retention.as_ref().map(|retention| retention.delete_on(run.day(), covered))
+        let policies = policies(&policy, &members, &sharers);
+        let delete_on = delete_on(&policies, run.day(), |unit, count| {
+            set.iter().all(|volume| existing.covers(volume, &[], run.day(), unit, count, &dated))
         });
-        let delete_on: Option<Vec<NaiveDate>> = delete_on.collect();
-        let delete_on = delete_on.and_then(|days| days.into_iter().max());
         let copy_to = policies.iter().flat_map(|policy| policy.copy_to.iter().cloned()).collect();
         let oldest = members.iter().map(|volume| existing.backups.last_good_at(&home(volume))).min().flatten();
         let backup = Backup::new(instance, members, &excluded, &copy_to, delete_on, run);
@@ -108,8 +100,10 @@ fn read_exclusions(volumes: &[Volume], plan: &mut Plan<Create>) -> BTreeSet<Volu
 }
 
 /// What the enrolled instances ask for that have a volume together with others.
-fn sharers(instances: &[Instance], run: &Run) -> BTreeMap<VolumeId, Vec<BackupPolicy>> {
-    let mut sharers: BTreeMap<VolumeId, Vec<BackupPolicy>> = BTreeMap::new();
+type Sharers = BTreeMap<VolumeId, Vec<BackupPolicy>>;
+
+fn sharers(instances: &[Instance], run: &Run) -> Sharers {
+    let mut sharers = Sharers::new();
     for instance in instances.iter().filter(|instance| instance.is_there()) {
         let policy = BackupPolicy::from_tags(&instance.tags, &run.region, &run.settings.default_retention).0;
         if policy.backup == Choice::Yes {
@@ -120,6 +114,22 @@ fn sharers(instances: &[Instance], run: &Run) -> BTreeMap<VolumeId, Vec<BackupPo
     }
     sharers.retain(|_, policies| policies.len() > 1);
     sharers
+}
+
+/// The instance's policy, and those of the instances with which it shares these volumes.
+fn policies<'a>(own: &'a BackupPolicy, volumes: &[VolumeId], sharers: &'a Sharers) -> Vec<&'a BackupPolicy> {
+    std::iter::once(own).chain(volumes.iter().filter_map(|volume| sharers.get(volume)).flatten()).collect()
+}
+
+/// The day on which the last of these policies lets go of what was taken on `day`; `None` if one cannot be read.
+fn delete_on(
+    policies: &[&BackupPolicy],
+    day: NaiveDate,
+    covered: impl Fn(Unit, NonZeroU16) -> bool,
+) -> Option<NaiveDate> {
+    let days: Option<Vec<NaiveDate>> =
+        policies.iter().map(|policy| Some(policy.retention.as_ref()?.delete_on(day, &covered))).collect();
+    days?.into_iter().max()
 }
 
 /// The volumes of the instance that this run has yet to take, or why there are none.
@@ -217,19 +227,20 @@ impl<'a> Existing<'a> {
     fn date_undated(
         &self,
         instance: &InstanceId,
-        retention: &Retention,
+        policy: &BackupPolicy,
+        sharers: &Sharers,
         dated: &mut BTreeMap<SnapshotId, NaiveDate>,
     ) -> Vec<Date> {
         let undated = self.undated.get(instance).map_or(&[][..], Vec::as_slice);
         let mut dates = Vec::new();
         for set in undated.chunk_by(|a, b| a.taken() == b.taken()) {
-            let volumes: BTreeSet<VolumeId> = set.iter().flat_map(|snapshot| self.backups.set_of(snapshot)).collect();
-            let own: BTreeSet<VolumeId> = set.iter().map(|snapshot| snapshot.volume()).collect();
+            let mut volumes: Vec<VolumeId> = set.iter().flat_map(|snapshot| self.backups.set_of(snapshot)).collect();
+            volumes.extend(set.iter().map(|snapshot| snapshot.volume()));
             let members: Vec<&SnapshotId> = set.iter().map(|snapshot| &snapshot.id).collect();
             let taken = self.run.day_of(set[0].taken());
-            let delete_on = retention.delete_on(taken, |unit, count| {
-                volumes.union(&own).all(|volume| self.covers(volume, &members, taken, unit, count, dated))
-            });
+            let covered =
+                |unit, count| volumes.iter().all(|volume| self.covers(volume, &members, taken, unit, count, dated));
+            let Some(delete_on) = delete_on(&policies(policy, &volumes, sharers), taken, covered) else { continue };
             for snapshot in set {
                 dated.insert(snapshot.id.clone(), delete_on);
                 dates.push(Date { snapshot: snapshot.id.clone(), taken, delete_on });

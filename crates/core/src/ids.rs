@@ -72,7 +72,7 @@ impl FromStr for Region {
             (1..=2).contains(&number.len())
                 && number.bytes().all(|b| b.is_ascii_digit())
                 && place.split_once('-').is_some_and(|(partition, rest)| {
-                    partition.len() == 2 && words(partition) && rest.split('-').all(words)
+                    partition.len() >= 2 && words(partition) && rest.split('-').all(words)
                 })
         });
         if well_formed { Ok(Self(name)) } else { Err(NotARegion(text.to_owned())) }
@@ -101,6 +101,7 @@ mod tests {
             (" US-West-2 ", Some("us-west-2")),
             ("us-gov-west-1", Some("us-gov-west-1")),
             ("ap-southeast-12", Some("ap-southeast-12")),
+            ("eusc-de-east-1", Some("eusc-de-east-1")),
             ("us-east", None),
             ("us-east-1a", None),
             ("us-1", None),

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 /// No action is begun when less than this is left: a creation may have to look thrice whether it was done.
 const MARGIN_TO_BEGIN: Duration = Duration::from_mins(1);
-/// Actions still under way are left when less than this remains: the report must get out.
-const MARGIN_TO_REPORT: Duration = Duration::from_secs(5);
+/// Actions still under way are left when less than this remains: the report must get out, and the news of a failure.
+const MARGIN_TO_TELL: Duration = Duration::from_secs(15);
 
 /// One run, being carried out.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl Context {
     }
 }
 
-/// When a run must stop beginning actions, leave those under way, and stop whatever it does.
+/// When a run must stop beginning actions, leave those under way, stop reading, and stop telling others.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Option<Limits>);
 
@@ -37,6 +37,7 @@ struct Limits {
     begin: Instant,
     leave: Instant,
     stop: Instant,
+    tell: Instant,
 }
 
 impl Deadline {
@@ -48,11 +49,12 @@ impl Deadline {
     /// In `time` from now all is cut off. The margins are shorter where the time is short.
     pub fn within(time: Duration) -> Self {
         let cut_off = Instant::now() + time;
-        let margin = MARGIN_TO_REPORT.min(time / 10);
+        let margin = MARGIN_TO_TELL.min(time / 10);
         Self(Some(Limits {
             begin: cut_off - MARGIN_TO_BEGIN.min(time / 4),
             leave: cut_off - margin,
-            stop: cut_off - margin / 2,
+            stop: cut_off - margin * 4 / 5,
+            tell: cut_off - margin / 5,
         }))
     }
 
@@ -69,6 +71,11 @@ impl Deadline {
     /// Carries out the whole job; `None` if it had to be stopped.
     pub(crate) async fn for_job<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         until(self.0.map(|limits| limits.stop), work).await
+    }
+
+    /// Tells others of it; `None` if that took too long for the log to be written still.
+    pub(crate) async fn for_telling<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        until(self.0.map(|limits| limits.tell), work).await
     }
 }
 

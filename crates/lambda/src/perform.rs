@@ -28,22 +28,24 @@ pub async fn perform<A, E: std::fmt::Display>(
         report.failed.push(Failed::new(&run.region, cause));
         report
     };
-    // SDK futures are large, and one in the other overflows what rustc lays out: hence the box
+    // SDK futures are large, and one in the other overflows what rustc lays out: hence the boxes
     let mut report = match context.deadline.for_job(Box::pin(job(aws, context))).await {
         Some(Ok(report)) => report,
         Some(Err(error)) => failed(format!("{error:#}")),
         None => failed("the deadline came before everything was read: nothing was done".to_owned()),
     };
     report.count();
-    if let Some(notice) = report.failure_notice().filter(|_| !run.dry_run)
-        && let Err(error) = publish(aws, &notice, &run.settings).await
-    {
-        report.failed.push(Failed::new("alert topic", error));
+    if let Some(notice) = report.failure_notice().filter(|_| !run.dry_run) {
+        match context.deadline.for_telling(Box::pin(publish(aws, &notice, &run.settings))).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => report.failed.push(Failed::new("alert topic", error)),
+            None => report.failed.push(Failed::new("alert topic", "the deadline came first")),
+        }
     }
     report.calls = calls.take();
     report.duration = begun.elapsed();
     report.count();
     let beat = if report.failed.is_empty() { Beat::Success } else { Beat::Failure };
-    heartbeat.tell(beat, Some(&report)).await;
+    context.deadline.for_telling(heartbeat.tell(beat, Some(&report))).await;
     report
 }

@@ -1,4 +1,4 @@
-//! The manager among arbitrary snapshots: design §6.1 as a predicate over what was drawn, not over what the code reads.
+//! The manager among arbitrary snapshots: the promise as a predicate over what was drawn, not over what the code reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
