@@ -3,8 +3,10 @@
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
-/// The account of every access key that is not configured.
+/// The account of every access key that is neither configured nor an account id.
 pub(crate) const DEFAULT_ACCOUNT: &str = "123456789012";
+/// How long an account id is.
+const ACCOUNT_DIGITS: usize = 12;
 
 /// How a simulated AWS is set up.
 #[derive(Clone, Debug)]
@@ -13,7 +15,8 @@ pub struct Config {
     pub start: DateTime<Utc>,
     /// What all ids are derived from.
     pub seed: u64,
-    /// Access keys and the account ids that they belong to; any other key belongs to `123456789012`.
+    /// Access keys and the account ids that they belong to. Of the others, a key of twelve digits is an account's own
+    /// id, as in moto, and any other belongs to `123456789012`.
     pub accounts: Vec<(String, String)>,
     /// How long a snapshot of a volume stays `pending`.
     pub snapshot_time: Duration,
@@ -25,6 +28,9 @@ pub struct Config {
     pub rates: Rates,
     /// How many snapshots a region may hold.
     pub snapshot_limit: usize,
+    /// How many results a page holds at most, whatever `MaxResults` says; at least one. A describe that asks for no
+    /// pages is answered in full.
+    pub page_size: usize,
 }
 
 impl Config {
@@ -39,12 +45,15 @@ impl Config {
             latency: Duration::ZERO,
             rates: Rates::Off,
             snapshot_limit: 100_000,
+            page_size: 1000,
         }
     }
 
     /// The account that an access key belongs to.
-    pub(crate) fn account_of(&self, access_key: &str) -> &str {
-        self.accounts.iter().find(|(key, _)| key == access_key).map_or(DEFAULT_ACCOUNT, |(_, account)| account.as_str())
+    pub(crate) fn account_of<'a>(&'a self, access_key: &'a str) -> &'a str {
+        let configured = self.accounts.iter().find(|(key, _)| key == access_key).map(|(_, account)| account.as_str());
+        let is_account = access_key.len() == ACCOUNT_DIGITS && access_key.bytes().all(|byte| byte.is_ascii_digit());
+        configured.unwrap_or(if is_account { access_key } else { DEFAULT_ACCOUNT })
     }
 }
 

@@ -35,6 +35,9 @@ pub enum FaultKind {
     CutBefore,
     /// The call takes effect, and the connection is cut instead of an answer.
     CutAfter,
+    /// The connection is cut at once, and the call takes effect only after this long: whoever looks before finds
+    /// nothing.
+    Late(Duration),
     /// The call takes effect, and is answered with this error.
     StatusAfter {
         /// The HTTP status.

@@ -12,6 +12,7 @@ use crate::wire::request::{Params, Request, Scope};
 use crate::wire::response::{Response, Service};
 use crate::wire::xml::Nodes;
 use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Everything that a request can change.
@@ -20,6 +21,8 @@ pub(crate) struct State {
     pub(crate) world: World,
     pub(crate) faults: Faults,
     pub(crate) calls: Vec<Call>,
+    /// Calls that take effect later, by when.
+    late: BTreeMap<DateTime<Utc>, Vec<Late>>,
     buckets: Buckets,
     /// Apart from the world's, so that a call without effect does not change later ids.
     request_ids: Ids,
@@ -36,10 +39,17 @@ pub(crate) struct Exchange {
 
 /// A request that is known to be for someone.
 struct Addressed<'a> {
+    place: &'a Place,
+    service: Service,
+    request: &'a Request,
+}
+
+/// A call that is on its way, while its caller has long lost the connection.
+#[derive(Debug)]
+struct Late {
     place: Place,
     service: Service,
-    action: &'a str,
-    params: &'a Params,
+    request: Request,
 }
 
 impl State {
@@ -48,33 +58,45 @@ impl State {
             world: World::new(config),
             faults: Faults::default(),
             calls: Vec::new(),
+            late: BTreeMap::new(),
             buckets: Buckets::default(),
             request_ids: Ids::new(hash(&format!("requests {}", config.seed))),
         }
     }
 
+    /// Lets everything happen whose time has come, late calls among it.
+    pub(crate) fn settle(&mut self, config: &Config, now: DateTime<Utc>) {
+        while self.late.first_key_value().is_some_and(|(at, _)| *at <= now) {
+            let Some((at, calls)) = self.late.pop_first() else { return };
+            self.world.settle(at);
+            for Late { place, service, request } in &calls {
+                // nobody waits for the answer any more, whatever it is
+                let _ = self.run(config, at, &Addressed { place, service: *service, request });
+            }
+        }
+        self.world.settle(now);
+    }
+
     /// Handles one request at an instant.
     pub(crate) fn handle(&mut self, config: &Config, now: DateTime<Utc>, request: &Request) -> Exchange {
-        self.world.settle(now);
+        self.settle(config, now);
         let request_id = self.request_ids.uuid();
-        let action = request.get("Action").unwrap_or_default();
+        let action = request.action();
         let Some(scope) = request.authorization.as_deref().and_then(Scope::of_header) else {
             let error = Error::new("MissingAuthenticationToken", "Request is missing Authentication Token");
             return Exchange { answer: Some(Service::Ec2.failure(&request_id, &error)), delay: config.latency };
         };
         let place = Place::new(config.account_of(&scope.access_key), &scope.region);
         let is_up = REGIONS.contains(&place.region.as_str()) && !self.world.down.contains(&place.region);
-        let (result, delay) = match Service::named(&scope.service) {
-            Some(service) if is_up => {
-                let params = Params::new(format!("{}/{}", place.account, place.region), &request.pairs);
-                let call = Addressed { place: place.clone(), service, action, params: &params };
-                self.with_faults(config, now, &call, &request.pairs)
-            }
-            None if is_up => {
+        let at_once = |result| (result, Duration::ZERO);
+        let (result, delay) = match (request.check(), Service::named(&scope.service)) {
+            _ if !is_up => at_once(None),
+            (Err(error), _) => at_once(Some(Err(error))),
+            (Ok(()), Some(service)) => self.with_faults(config, now, &Addressed { place: &place, service, request }),
+            (Ok(()), None) => {
                 let unknown = format!("{}:{action}", scope.service);
-                (Some(Err(Error::unknown_action(&unknown))), Duration::ZERO)
+                at_once(Some(Err(Error::unknown_action(&unknown))))
             }
-            Some(_) | None => (None, Duration::ZERO),
         };
         let answer = match &result {
             None => Outcome::Cut,
@@ -106,10 +128,9 @@ impl State {
         config: &Config,
         now: DateTime<Utc>,
         call: &Addressed<'_>,
-        pairs: &[(String, String)],
     ) -> (Option<Result<Nodes, Error>>, Duration) {
         let at_once = |result| (result, Duration::ZERO);
-        match self.faults.strike(&call.place.region, call.action, pairs) {
+        match self.faults.strike(&call.place.region, call.request.action(), &call.request.pairs) {
             None => at_once(Some(self.run(config, now, call))),
             Some(FaultKind::Throttle) => at_once(Some(Err(Error::throttled()))),
             Some(FaultKind::Deny) => at_once(Some(Err(Error::denied()))),
@@ -124,22 +145,30 @@ impl State {
                 let _ = self.run(config, now, call);
                 at_once(Some(Err(Error::with_status(status, &code))))
             }
+            Some(FaultKind::Late(delay)) => {
+                let (place, request) = (call.place.clone(), call.request.clone());
+                let late = Late { place, service: call.service, request };
+                self.late.entry(now + delay).or_default().push(late);
+                at_once(None)
+            }
             Some(FaultKind::Slow(delay)) => (Some(self.run(config, now, call)), delay),
         }
     }
 
     fn run(&mut self, config: &Config, now: DateTime<Utc>, call: &Addressed<'_>) -> Result<Nodes, Error> {
-        let Addressed { place, service, action, params } = call;
+        let Addressed { place, service, request } = *call;
+        let action = request.action();
+        let params = Params::new(format!("{}/{}", place.account, place.region), &request.pairs);
         match config.rates {
             Rates::Off => {}
             Rates::Aws => {
-                if !self.buckets.take(place, *service, action, params, now) {
+                if !self.buckets.take(place, service, action, &params, now) {
                     return Err(Error::throttled());
                 }
             }
         }
         let mut here = Here { world: &mut self.world, place, now };
-        action::run(*service, action, params, &mut here)
+        action::run(service, action, &params, &mut here)
     }
 }
 

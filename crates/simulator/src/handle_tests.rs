@@ -1,8 +1,10 @@
 //! What must hold for every call.
 
-use crate::testing::{ACCOUNT, Reply, authorization, call, simulator, simulator_with, snapshot, volume};
+use crate::testing::{
+    ACCOUNT, Look as _, Reply, authorization, call, call_service, simulator, simulator_with, snapshot, volume,
+};
 use crate::wire::request::Request;
-use crate::{Fault, FaultKind, Outcome, Simulator};
+use crate::{Fault, FaultKind, Outcome, Simulator, SnapshotState};
 use std::time::Duration;
 
 const REGION: &str = "us-east-1";
@@ -31,6 +33,34 @@ async fn a_fault_strikes_before_the_effect_or_after_it() {
     check(FaultKind::CutBefore, 0, 0);
     check(FaultKind::CutAfter, 0, 1);
     check(FaultKind::Slow(Duration::from_secs(1)), 200, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_call_takes_effect_after_its_caller_has_looked() {
+    let sim = simulator();
+    let volume = volume(&sim, REGION);
+    sim.inject(Fault::new("CreateSnapshot", FaultKind::Late(Duration::from_secs(90))));
+    let (called, after) = (sim.now(), Duration::from_secs(90));
+    assert_eq!(create(&sim, &volume).status, 0);
+    let look = || call(&sim, REGION, "DescribeSnapshots", &[("Owner.1", "self")]).ok().texts("snapshotId").len();
+    sim.skip(Duration::from_secs(89));
+    assert_eq!(look(), 0);
+    sim.skip(Duration::from_secs(11));
+    assert_eq!(look(), 1);
+    let made = sim.snapshots(ACCOUNT, REGION).remove(0);
+    assert_eq!((made.start_time, made.state), (called + after, SnapshotState::Pending));
+    assert_eq!(sim.calls().iter().filter(|call| call.action == "CreateSnapshot").count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_call_is_seen_by_the_owner_too() {
+    let sim = simulator();
+    let volume = volume(&sim, REGION);
+    sim.inject(Fault::new("CreateSnapshot", FaultKind::Late(Duration::from_secs(90))));
+    create(&sim, &volume);
+    assert!(sim.snapshots(ACCOUNT, REGION).is_empty());
+    sim.skip(Duration::from_mins(3));
+    assert_eq!(sim.snapshots(ACCOUNT, REGION)[0].state, SnapshotState::Completed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,6 +97,34 @@ async fn the_access_key_says_which_account_it_is() {
     assert!(sim.volumes(ACCOUNT, REGION).is_empty());
     let unsigned = sim.handle(&Request::parse(None, None, body)).answer.unwrap();
     assert_eq!(unsigned.status, 403);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_of_twelve_digits_is_its_own_account() {
+    let sim = simulator_with(|config| config.accounts = vec![("111111111111".to_owned(), ACCOUNT.to_owned())]);
+    let id = volume(&sim, REGION);
+    let seen = |key: &str| sim.ask(key, "ec2", REGION, "DescribeVolumes", &[]).ok().texts("volumeId");
+    let own = [("AvailabilityZone", "us-east-1a"), ("Size", "8")];
+    let other = sim.ask("210987654321", "ec2", REGION, "CreateVolume", &own).ok().first("volumeId");
+    assert_eq!(seen("210987654321"), [other.as_str()]);
+    for of_the_default in ["AKID", ACCOUNT, "111111111111", "21098765432", "2109876543210", "21098765432x"] {
+        assert_eq!(seen(of_the_default), [id.as_str()], "{of_the_default}");
+    }
+    let told = sim.ask("210987654321", "sts", REGION, "GetCallerIdentity", &[]).ok().first("Account");
+    assert_eq!(told, "210987654321");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_is_refused_whatever_the_service() {
+    let sim = simulator();
+    for (service, action) in [("ec2", "DescribeVolumes"), ("sns", "CreateTopic"), ("s3", "\u{1b}")] {
+        let answer = call_service(&sim, service, REGION, action, &[("Name", "\u{1}")]);
+        assert_eq!(answer.code(), "InvalidParameterValue", "{service}");
+    }
+    let twice =
+        call(&sim, REGION, "DescribeVolumes", &[("VolumeId.1", "vol-00000001"), ("VolumeId.1", "vol-00000001")]);
+    assert_eq!(twice.code(), "InvalidQueryParameter");
+    assert!(twice.body.contains("VolumeId.1"), "{}", twice.body);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 use crate::Simulator;
 use crate::wire::request::Request;
 use crate::wire::response::Service;
+use crate::wire::xml;
 
 /// The answer to an operator's call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,16 +15,14 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The text of the first element of this name.
+    /// The text of the first element of this name that has no elements in it.
     pub fn text(&self, element: &str) -> Option<String> {
         self.texts(element).into_iter().next()
     }
 
-    /// The text of all elements of this name, in document order.
+    /// The text of all elements of this name that have no elements in them, in document order.
     pub fn texts(&self, element: &str) -> Vec<String> {
-        let (open, close) = (format!("<{element}>"), format!("</{element}>"));
-        let after = self.body.split(open.as_str()).skip(1);
-        after.filter_map(|rest| rest.split_once(close.as_str())).map(|(text, _)| text.to_owned()).collect()
+        xml::texts(&self.body, element)
     }
 }
 
@@ -70,5 +69,26 @@ impl Simulator {
             Some(answer) => Reply { status: answer.status, body: answer.body },
             None => Reply { status: 0, body: String::new() },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::simulator;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_tells_what_was_typed() {
+        let sim = simulator();
+        let typed = "<a & \"b\">\r\n'c'";
+        let params = [
+            ("AvailabilityZone", "us-east-1a"),
+            ("Size", "8"),
+            ("TagSpecification.1.ResourceType", "volume"),
+            ("TagSpecification.1.Tag.1.Key", "Name"),
+            ("TagSpecification.1.Tag.1.Value", typed),
+        ];
+        let reply = sim.call("ec2", "us-east-1", "CreateVolume", &params).unwrap();
+        assert_eq!((reply.text("value").as_deref(), reply.texts("key")), (Some(typed), vec!["Name".to_owned()]));
+        assert_eq!(reply.text("tagSet"), None);
     }
 }

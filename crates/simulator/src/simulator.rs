@@ -174,7 +174,7 @@ impl Simulator {
     /// The world as it is now.
     fn with_world<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         let mut state = self.state();
-        state.world.settle(self.now());
+        state.settle(&self.0.config, self.now());
         act(&mut state.world)
     }
 

@@ -111,7 +111,7 @@ fn source(here: &mut Here<'_>, copy: &Wish) -> Result<Snapshot, Error> {
         return Err(Error::new("Unavailable", format!("The source region {region} does not answer.")));
     }
     let place = Place::new(&here.place.account, region);
-    let source = here.world.region(&place).snapshot(id)?.clone();
+    let source = here.world.readable_snapshot(&place, id)?;
     if source.state != SnapshotState::Completed {
         return Err(Error::new("IncorrectState", format!("The snapshot {id} is not completed.")));
     }

@@ -68,7 +68,7 @@ impl VolumeWish {
     /// them or none.
     pub(super) fn draft(&self, here: &mut Here<'_>, zone: &str, tags: &Tags) -> Result<Volume, Error> {
         let source = match &self.snapshot_id {
-            Some(id) => Some(here.region().snapshot(id)?.clone()),
+            Some(id) => Some(here.readable_snapshot(id)?),
             None => None,
         };
         if source.as_ref().is_some_and(|source| source.state != SnapshotState::Completed) {

@@ -42,9 +42,10 @@ pub(super) fn describe(params: &Params) -> Read {
         return Err(Error::new("InvalidParameterCombination", message));
     }
     Ok(act(move |here| {
+        let page_size = here.world.page_size;
         let account = here.place.account.clone();
         let region: &Region = here.region();
-        let (instances, next) = listing.pick(region.instances.values(), |_| true)?;
+        let (instances, next) = listing.pick(page_size, region.instances.values(), |_| true)?;
         let mut reservations: BTreeMap<&str, Vec<Nodes>> = BTreeMap::new();
         for instance in instances {
             reservations.entry(&instance.reservation_id).or_default().push(shape(region, instance));
@@ -55,17 +56,17 @@ pub(super) fn describe(params: &Params) -> Read {
 }
 
 pub(super) fn start(params: &Params) -> Read {
-    Ok(change(instance_ids(params)?, InstanceState::Running))
+    Ok(change(instance_ids(params)?, InstanceState::Running, false))
 }
 
 pub(super) fn stop(params: &Params) -> Read {
     params.flag("Force")?;
-    params.flag("Hibernate")?;
-    Ok(change(instance_ids(params)?, InstanceState::Stopped))
+    let hibernate = params.flag("Hibernate")?.unwrap_or_default();
+    Ok(change(instance_ids(params)?, InstanceState::Stopped, hibernate))
 }
 
 pub(super) fn terminate(params: &Params) -> Read {
-    Ok(change(instance_ids(params)?, InstanceState::Terminated))
+    Ok(change(instance_ids(params)?, InstanceState::Terminated, false))
 }
 
 fn instance_ids(params: &Params) -> Result<Vec<String>, Error> {
@@ -76,11 +77,16 @@ fn instance_ids(params: &Params) -> Result<Vec<String>, Error> {
     ids.into_iter().map(|id| Kind::Instance.check(id)).collect()
 }
 
-/// Takes instances to another state: all of them or none.
-fn change(ids: Vec<String>, to: InstanceState) -> Act {
+/// Takes instances to another state, by hibernating if so wished: all of them or none.
+fn change(ids: Vec<String>, to: InstanceState, hibernate: bool) -> Act {
     act(move |here| {
         for id in &ids {
-            let state = here.region().instance(id)?.state;
+            let instance = here.region().instance(id)?;
+            let state = instance.state;
+            if hibernate && !instance.hibernation {
+                let message = format!("The instance '{id}' is not configured for hibernation.");
+                return Err(Error::new("UnsupportedHibernationConfiguration", message));
+            }
             if state == InstanceState::Terminated && to != InstanceState::Terminated {
                 let message = format!("The instance '{id}' is not in a state from which it can be changed.");
                 return Err(Error::new("IncorrectInstanceState", message));
@@ -90,6 +96,9 @@ fn change(ids: Vec<String>, to: InstanceState) -> Act {
         for id in &ids {
             let instance = here.region().instance(id)?;
             let before = std::mem::replace(&mut instance.state, to);
+            if before != to {
+                instance.hibernated = hibernate;
+            }
             if to == InstanceState::Terminated && before != InstanceState::Terminated {
                 release_volumes(here, id)?;
                 here.world.schedule(here.now + LISTED_AFTER_TERMINATION, here.place, Due::Instance(id.clone()));
@@ -151,6 +160,7 @@ pub(super) fn shape(region: &Region, instance: &Instance) -> Nodes {
         )
         .text("virtualizationType", "hvm")
         .and(tag_set(&instance.tags))
+        .and(if instance.hibernated { hibernated() } else { Nodes::new() })
         .text("hypervisor", "xen")
         .nest("hibernationOptions", Nodes::new().text("configured", instance.hibernation))
 }
@@ -166,12 +176,22 @@ fn shape_device(region: &Region, instance: &Instance, device: &str, volume_id: &
     Nodes::new().text("deviceName", device).nest("ebs", ebs)
 }
 
+/// Why an instance that hibernates is stopped. Source: `StateReason` in the API reference; the other reasons there are
+/// not modelled.
+fn hibernated() -> Nodes {
+    let code = "Client.UserInitiatedHibernate";
+    let reason =
+        Nodes::new().text("code", code).text("message", format!("{code}: Hibernation was initiated on the instance."));
+    Nodes::new().nest("stateReason", reason)
+}
+
 fn shape_state(state: InstanceState) -> Nodes {
     Nodes::new().text("code", state.code()).text("name", state.as_str())
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::InstanceState;
     use crate::testing::{Look as _, call, instance, simulator, volume};
     use std::time::Duration;
 
@@ -198,6 +218,30 @@ mod tests {
         );
         sim.skip(Duration::from_hours(1));
         assert!(describe().texts("instanceId").is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_an_instance_made_for_it_hibernates_and_says_so() {
+        let sim = simulator();
+        let (plain, launch) = (instance(&sim, "us-east-1"), [("ImageId", "ami-12345678"), ("MinCount", "1")]);
+        let made_for_it = [launch.as_slice(), &[("MaxCount", "1"), ("HibernationOptions.Configured", "true")]].concat();
+        let able = call(&sim, "us-east-1", "RunInstances", &made_for_it).ok().first("instanceId");
+        let change = |action: &str, params: &[(&str, &str)]| call(&sim, "us-east-1", action, params);
+        let reasons = || {
+            let codes = change("DescribeInstances", &[]).ok().texts("code");
+            codes.into_iter().filter(|code| code.starts_with("Client.")).collect::<Vec<_>>()
+        };
+        let both = [("InstanceId.1", able.as_str()), ("InstanceId.2", plain.as_str()), ("Hibernate", "true")];
+        assert_eq!(change("StopInstances", &both).code(), "UnsupportedHibernationConfiguration");
+        assert!(sim.instances(ACCOUNT, "us-east-1").iter().all(|one| one.state == InstanceState::Running));
+
+        change("StopInstances", &[("InstanceId.1", &able), ("Hibernate", "true")]).ok();
+        assert_eq!(reasons(), ["Client.UserInitiatedHibernate"]);
+        let hibernated = sim.instances(ACCOUNT, "us-east-1").into_iter().find(|one| one.id == able).unwrap();
+        assert_eq!((hibernated.state, hibernated.hibernated), (InstanceState::Stopped, true));
+        change("StartInstances", &[("InstanceId.1", &able)]).ok();
+        change("StopInstances", &[("InstanceId.1", &able)]).ok();
+        assert!(reasons().is_empty(), "stopped, not hibernated");
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use crate::action::{Read, act};
 use crate::ec2::devices::{Mapping, VolumeWish, mappings};
+use crate::ec2::images::unavailable;
 use crate::ec2::instances::{self, reservation};
 use crate::ec2::tags;
 use crate::ec2::volumes::check_zone;
@@ -92,6 +93,7 @@ fn start(here: &mut Here<'_>, launch: &Launch) -> Result<Vec<String>, Error> {
             root_device: boot.root_device.clone(),
             devices: std::collections::BTreeMap::new(),
             hibernation: launch.hibernation,
+            hibernated: false,
             tags: launch.instance_tags.clone(),
         };
         let mut volumes = Vec::new();
@@ -130,11 +132,8 @@ fn boot(here: &mut Here<'_>, image_id: &str) -> Result<Boot, Error> {
         let root = Mapping { device: ROOT_DEVICE.to_owned(), volume, delete_on_termination: None };
         return Ok(Boot { root_device: Some(ROOT_DEVICE.to_owned()), mappings: vec![root] });
     };
-    if image.state == ImageState::Disabled {
-        return Err(Error::new(
-            "InvalidAMIID.Unavailable",
-            format!("The image ID '{image_id}' is no longer available"),
-        ));
+    if image.state != ImageState::Available {
+        return Err(unavailable(image_id));
     }
     let mappings = image.devices.iter().map(|device| Mapping {
         device: device.name.clone(),

@@ -49,9 +49,11 @@ impl<T: Resource> Listing<T> {
         self.page.is_limited()
     }
 
-    /// What was asked for: one page, and the token for the next. An id that is not among all is an error.
+    /// What was asked for: one page of this size at most, and the token for the next. An id that is not among all is
+    /// an error.
     pub(super) fn pick<'a>(
         &self,
+        page_size: usize,
         all: impl IntoIterator<Item = &'a T>,
         is_shown: impl Fn(&T) -> bool,
     ) -> Result<(Vec<&'a T>, Option<String>), Error> {
@@ -66,6 +68,6 @@ impl<T: Resource> Listing<T> {
                 && is_shown(one)
                 && self.filters.iter().all(|filter| filter.admits(one))
         });
-        Ok(self.page.cut(all, T::id))
+        Ok(self.page.cut(page_size, all, T::id))
     }
 }

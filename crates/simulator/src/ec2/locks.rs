@@ -75,7 +75,7 @@ pub(super) fn lock(params: &Params) -> Read {
     }
     Ok(act(move |here| {
         let now = here.now;
-        let snapshot = here.region().snapshot(&id)?;
+        let snapshot = here.own_snapshot(&id)?;
         if snapshot.state == SnapshotState::Error {
             return Err(Error::new("IncorrectState", format!("The snapshot {id} is in the error state.")));
         }
@@ -101,7 +101,7 @@ pub(super) fn unlock(params: &Params) -> Read {
     let id = Kind::Snapshot.check(params.required("SnapshotId")?)?;
     Ok(act(move |here| {
         let now = here.now;
-        let snapshot = here.region().snapshot(&id)?;
+        let snapshot = here.own_snapshot(&id)?;
         match snapshot.lock.as_ref().map(|lock| lock.state(now)) {
             Some(LockState::Governance | LockState::ComplianceCoolOff | LockState::Expired) => snapshot.lock = None,
             Some(LockState::Compliance) => return Err(locked(&id)),
@@ -114,7 +114,7 @@ pub(super) fn unlock(params: &Params) -> Read {
 pub(super) fn describe(params: &Params) -> Read {
     let listing = Listing::<Locked>::read(params)?;
     Ok(act(move |here| {
-        let now = here.now;
+        let (now, page_size) = (here.now, here.world.page_size);
         let all: Vec<Locked> = here
             .region()
             .snapshots
@@ -126,7 +126,7 @@ pub(super) fn describe(params: &Params) -> Read {
                 tags: Tags::new(),
             })
             .collect();
-        let (page, next) = listing.pick(&all, |one| one.lock.is_some())?;
+        let (page, next) = listing.pick(page_size, &all, |one| one.lock.is_some())?;
         let shapes = page.into_iter().filter_map(|one| {
             let (lock, state) = one.lock.as_ref()?;
             let nodes = Nodes::new().text("ownerId", &one.owner).text("snapshotId", &one.id);

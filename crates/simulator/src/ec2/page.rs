@@ -34,10 +34,19 @@ impl Page {
         self.most.is_some()
     }
 
-    /// Cuts this page out of everything, which must be in the order of the ids; and the token for the next, if any.
-    pub(super) fn cut<'a, T>(&self, all: Vec<&'a T>, id: impl Fn(&T) -> &str) -> (Vec<&'a T>, Option<String>) {
+    /// Cuts this page, of this size at most, out of everything, which must be in the order of the ids; and the token
+    /// for the next, if any.
+    pub(super) fn cut<'a, T>(
+        &self,
+        page_size: usize,
+        all: Vec<&'a T>,
+        id: impl Fn(&T) -> &str,
+    ) -> (Vec<&'a T>, Option<String>) {
+        // whoever asks for no pages gets none
+        let is_paged = self.most.is_some() || self.after.is_some();
+        let most = if is_paged { self.most.unwrap_or(usize::MAX).min(page_size.max(1)) } else { usize::MAX };
         let mut rest = all.into_iter().filter(|one| self.after.as_deref().is_none_or(|after| id(one) > after));
-        let page: Vec<&T> = rest.by_ref().take(self.most.unwrap_or(usize::MAX)).collect();
+        let page: Vec<&T> = rest.by_ref().take(most).collect();
         let more = rest.next().is_some();
         let token = page.last().filter(|_| more).map(|last| self.token(id(last)));
         (page, token)
@@ -62,10 +71,14 @@ fn last_id(token: &str, fingerprint: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use crate::Simulator;
-    use crate::testing::{Look as _, Reply, call, simulator};
+    use crate::testing::{Look as _, Reply, call, simulator_with};
 
     fn with_volumes(count: usize) -> Simulator {
-        let sim = simulator();
+        with_volumes_on_pages_of(1000, count)
+    }
+
+    fn with_volumes_on_pages_of(page_size: usize, count: usize) -> Simulator {
+        let sim = simulator_with(|config| config.page_size = page_size);
         for _ in 0..count {
             call(&sim, "us-east-1", "CreateVolume", &[("AvailabilityZone", "us-east-1a"), ("Size", "8")]).ok();
         }
@@ -76,16 +89,18 @@ mod tests {
         call(sim, region, "DescribeVolumes", params)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn pages_cover_everything_once() {
-        let sim = with_volumes(12);
+    /// Goes through all pages, and checks how many results each has.
+    #[track_caller]
+    fn check(sim: &Simulator, most: &str, sizes: &[usize]) {
         let mut seen = Vec::new();
+        let mut seen_sizes = Vec::new();
         let mut token = None;
         loop {
-            let mut params = vec![("MaxResults", "5".to_owned())];
+            let mut params = vec![("MaxResults", most.to_owned())];
             params.extend(token.map(|token| ("NextToken", token)));
             let params: Vec<(&str, &str)> = params.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            let page = ask(&sim, "us-east-1", &params).ok();
+            let page = ask(sim, "us-east-1", &params).ok();
+            seen_sizes.push(page.texts("volumeId").len());
             seen.extend(page.texts("volumeId"));
             token = page.texts("nextToken").pop();
             if token.is_none() {
@@ -94,6 +109,21 @@ mod tests {
         }
         let all: Vec<String> = sim.volumes("123456789012", "us-east-1").into_iter().map(|volume| volume.id).collect();
         assert_eq!(seen, all);
+        assert_eq!(seen_sizes, sizes);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pages_cover_everything_once() {
+        check(&with_volumes(12), "5", &[5, 5, 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_may_hold_less_than_was_asked_for() {
+        let sim = with_volumes_on_pages_of(2, 5);
+        check(&sim, "1000", &[2, 2, 1]);
+        check(&sim, "5", &[2, 2, 1]);
+        assert_eq!(ask(&sim, "us-east-1", &[]).ok().texts("volumeId").len(), 5, "no pages were asked for");
+        check(&with_volumes_on_pages_of(0, 2), "5", &[1, 1]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -46,10 +46,10 @@ impl Resource for Snapshot {
 }
 
 /// What a caller wants of new snapshots, beside the volumes.
-struct Wish {
-    description: String,
-    tags: Tags,
-    copy_volume_tags: bool,
+pub(super) struct Wish {
+    pub(super) description: String,
+    pub(super) tags: Tags,
+    pub(super) copy_volume_tags: bool,
 }
 
 /// What a caller wants of a set, beside what it wants of each snapshot.
@@ -65,7 +65,8 @@ pub(super) fn create(params: &Params) -> Read {
     let wish = Wish { description: description(params)?, tags, copy_volume_tags: false };
     Ok(act(move |here| {
         let volume = here.region().volume(&volume_id)?.clone();
-        let made = take(here, &[volume], &wish)?;
+        let drafts = drafts(here, &[volume], &wish)?;
+        let made = begin(here, drafts);
         Ok(made.iter().fold(Nodes::new(), |nodes, snapshot| nodes.and(shape(snapshot, here.now))))
     }))
 }
@@ -92,7 +93,8 @@ pub(super) fn create_set(params: &Params) -> Read {
     let wish = Wish { description: description(params)?, tags, copy_volume_tags };
     Ok(act(move |here| {
         let volumes = chosen(here, &set)?;
-        let made = take(here, &volumes, &wish)?;
+        let drafts = drafts(here, &volumes, &wish)?;
+        let made = begin(here, drafts);
         Ok(Nodes::new().items("snapshotSet", made.iter().map(|snapshot| shape_in_set(snapshot, here.now))))
     }))
 }
@@ -101,14 +103,14 @@ pub(super) fn describe(params: &Params) -> Read {
     let listing = Listing::<Snapshot>::read(params)?;
     let owners: Vec<String> = params.list("Owner").into_iter().map(str::to_owned).collect();
     Ok(act(move |here| {
-        let now = here.now;
+        let (now, page_size) = (here.now, here.world.page_size);
         let own = here.place.account.clone();
         let public = public(&here.place.region);
         let all = here.region().snapshots.values().chain(&public);
         let is_shown = |snapshot: &Snapshot| {
             owners.is_empty() || owners.iter().any(|owner| is_owner(owner, &snapshot.owner, &own))
         };
-        let (snapshots, next) = listing.pick(all, is_shown)?;
+        let (snapshots, next) = listing.pick(page_size, all, is_shown)?;
         let shapes = snapshots.into_iter().map(|snapshot| shape(snapshot, now));
         Ok(Nodes::new().items("snapshotSet", shapes).maybe("nextToken", next))
     }))
@@ -118,8 +120,8 @@ pub(super) fn delete(params: &Params) -> Read {
     let id = Kind::Snapshot.check(params.required("SnapshotId")?)?;
     Ok(act(move |here| {
         let now = here.now;
+        let snapshot = here.own_snapshot(&id)?.clone();
         let region = here.region();
-        let snapshot = region.snapshot(&id)?.clone();
         // whether the image is registered, deprecated or disabled makes no difference
         if let Some(image) = region.images.values().find(|image| image.uses(&id)) {
             let message = format!("The snapshot {id} is currently in use by {}", image.id);
@@ -199,8 +201,9 @@ fn chosen(here: &mut Here<'_>, set: &SetWish) -> Result<Vec<Volume>, Error> {
     Ok(volumes)
 }
 
-/// Takes snapshots of all these volumes, or of none.
-fn take(here: &mut Here<'_>, volumes: &[Volume], wish: &Wish) -> Result<Vec<Snapshot>, Error> {
+/// The snapshots of all these volumes as they are to be begun, or the error why one of them may not be. Every action
+/// that takes snapshots of volumes comes by here, and then has nothing left that could go wrong before [`begin`].
+pub(super) fn drafts(here: &mut Here<'_>, volumes: &[Volume], wish: &Wish) -> Result<Vec<Draft>, Error> {
     let mut tags = Vec::new();
     for volume in volumes {
         check_allowed(here, volume)?;
@@ -211,22 +214,21 @@ fn take(here: &mut Here<'_>, volumes: &[Volume], wish: &Wish) -> Result<Vec<Snap
     let fates: Vec<Fate> = volumes.iter().map(|volume| here.world.fate_of(&volume.id)).collect();
     // where one member of a set fails, all do
     let failure = fates.into_iter().find(|fate| *fate != Fate::Completes).unwrap_or(Fate::Completes);
-    let mut made = Vec::new();
-    for (volume, tags) in volumes.iter().zip(tags) {
-        let draft = Draft {
-            work: Work::Volume(volume.id.clone()),
-            volume_size: volume.size,
-            description: wish.description.clone(),
-            tags,
-            kms_key_id: volume.kms_key_id.clone(),
-            source: None,
-            fate: failure.clone(),
-        };
-        made.push(here.world.begin_snapshot(here.place, here.now, draft));
-        let now = here.now;
-        here.region().volume(&volume.id)?.last_snapshot_at = Some(now);
-    }
-    Ok(made)
+    let draft = |(volume, tags): (&Volume, Tags)| Draft {
+        work: Work::Volume(volume.id.clone()),
+        volume_size: volume.size,
+        description: wish.description.clone(),
+        tags,
+        kms_key_id: volume.kms_key_id.clone(),
+        source: None,
+        fate: failure.clone(),
+    };
+    Ok(volumes.iter().zip(tags).map(draft).collect())
+}
+
+/// Begins these snapshots, in their order.
+pub(super) fn begin(here: &mut Here<'_>, drafts: Vec<Draft>) -> Vec<Snapshot> {
+    drafts.into_iter().map(|draft| here.world.begin_snapshot(here.place, here.now, draft)).collect()
 }
 
 /// Refuses a volume of which no snapshot may be taken now.

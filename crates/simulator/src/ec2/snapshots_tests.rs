@@ -76,6 +76,62 @@ async fn pending_deleted_and_failed_snapshots_count_as_concurrent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failed_snapshot_blocks_an_st1_volume_until_it_is_deleted() {
+    let sim = simulator();
+    let params = [("AvailabilityZone", "us-east-1a"), ("Size", "125"), ("VolumeType", "st1")];
+    let volume = call(&sim, REGION, "CreateVolume", &params).ok().first("volumeId");
+    sim.fail_snapshots_of(&volume, 1);
+    let failed = create(&sim, &volume).ok().first("snapshotId");
+    sim.skip(Duration::from_hours(24));
+    assert_eq!(states(&sim), [SnapshotState::Error]);
+    assert_eq!(create(&sim, &volume).code(), "ConcurrentSnapshotLimitExceeded");
+    call(&sim, REGION, "DeleteSnapshot", &[("SnapshotId", &failed)]).ok();
+    create(&sim, &volume).ok();
+    sim.skip(Duration::from_mins(1));
+    create(&sim, &volume).ok();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_public_snapshot_can_be_read_and_not_changed() {
+    let sim = simulator();
+    let mine = snapshot(&sim, REGION);
+    let ids = call(&sim, REGION, "DescribeSnapshots", &[("Owner.1", "amazon")]).ok().texts("snapshotId");
+    let public = ids[0].as_str();
+    for (action, params) in [
+        ("DeleteSnapshot", vec![("SnapshotId", public)]),
+        ("CreateTags", vec![("ResourceId.1", mine.as_str()), ("ResourceId.2", public), ("Tag.1.Key", "Name")]),
+        ("DeleteTags", vec![("ResourceId.1", public)]),
+        ("LockSnapshot", vec![("SnapshotId", public), ("LockMode", "governance"), ("LockDuration", "1")]),
+        ("UnlockSnapshot", vec![("SnapshotId", public)]),
+    ] {
+        let answer = call(&sim, REGION, action, &params);
+        assert_eq!((answer.status, answer.code().as_str()), (403, "UnauthorizedOperation"), "{action}");
+        assert!(answer.body.contains(public), "{}", answer.body);
+    }
+    assert!(sim.snapshots(ACCOUNT, REGION)[0].tags.is_empty(), "all or nothing");
+
+    let made = [("AvailabilityZone", "us-east-1a"), ("SnapshotId", public)];
+    call(&sim, REGION, "CreateVolume", &made).ok();
+    assert!(sim.volumes(ACCOUNT, REGION).iter().any(|one| one.snapshot_id.as_deref() == Some(public) && one.size == 8));
+    let image = [
+        ("Name", "web"),
+        ("RootDeviceName", "/dev/xvda"),
+        ("BlockDeviceMapping.1.DeviceName", "/dev/xvda"),
+        ("BlockDeviceMapping.1.Ebs.SnapshotId", public),
+    ];
+    call(&sim, REGION, "RegisterImage", &image).ok();
+    let source = [("SourceRegion", REGION), ("SourceSnapshotId", public)];
+    for to in [REGION, "us-west-2"] {
+        let copy = call(&sim, to, "CopySnapshot", &source).ok().first("snapshotId");
+        sim.skip(Duration::from_mins(5));
+        let copied = sim.snapshots(ACCOUNT, to).into_iter().find(|one| one.id == copy).unwrap();
+        assert_eq!((copied.state, copied.owner.as_str()), (SnapshotState::Completed, ACCOUNT));
+    }
+    let elsewhere = call(&sim, "us-west-2", "DeleteSnapshot", &[("SnapshotId", public)]);
+    assert_eq!(elsewhere.code(), "InvalidSnapshot.NotFound", "another region has others");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_region_holds_so_many_snapshots() {
     let sim = simulator_with(|config| config.snapshot_limit = 1);
     create(&sim, &volume(&sim, REGION)).ok();

@@ -2,6 +2,7 @@
 
 use crate::action::{Read, act};
 use crate::ec2::done;
+use crate::model::Here;
 use crate::model::ids::Kind;
 use crate::model::tags::{self, Tags};
 use crate::wire::error::Error;
@@ -16,6 +17,7 @@ pub(super) fn create(params: &Params) -> Read {
     }
     let new = tags::checked(with_values(pairs))?;
     Ok(act(move |here| {
+        check_own(here, &resources)?;
         let region = here.region();
         // all or nothing: every resource is looked at before any is changed
         let merged: Vec<Tags> =
@@ -34,6 +36,7 @@ pub(super) fn delete(params: &Params) -> Read {
         return Err(Error::invalid("Tag keys starting with 'aws:' are reserved for internal use"));
     }
     Ok(act(move |here| {
+        check_own(here, &resources)?;
         let region = here.region();
         for id in &resources {
             region.tags(id)?;
@@ -43,6 +46,10 @@ pub(super) fn delete(params: &Params) -> Read {
         }
         Ok(done())
     }))
+}
+
+fn check_own(here: &Here<'_>, resources: &[String]) -> Result<(), Error> {
+    resources.iter().try_for_each(|id| here.check_own(id))
 }
 
 /// Whether a `DeleteTags` means this tag: by key alone, or by key and value; no tag named at all means every one.

@@ -67,7 +67,8 @@ pub(super) fn create(params: &Params) -> Read {
 pub(super) fn describe(params: &Params) -> Read {
     let listing = Listing::<Volume>::read(params)?;
     Ok(act(move |here| {
-        let (volumes, next) = listing.pick(here.region().volumes.values(), |_| true)?;
+        let page_size = here.world.page_size;
+        let (volumes, next) = listing.pick(page_size, here.region().volumes.values(), |_| true)?;
         Ok(Nodes::new()
             .items("volumeSet", volumes.into_iter().map(|volume| shape(volume, volume.state())))
             .maybe("nextToken", next))

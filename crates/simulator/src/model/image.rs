@@ -59,17 +59,23 @@ pub struct ImageDevice {
 /// The state of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageState {
+    /// Its snapshots are being made.
+    Pending,
     /// It can be used.
     Available,
     /// It cannot be used, and is listed only on demand. It still holds its snapshots.
     Disabled,
+    /// One of its snapshots could not be made.
+    Failed,
 }
 
 impl ImageState {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            ImageState::Pending => "pending",
             ImageState::Available => "available",
             ImageState::Disabled => "disabled",
+            ImageState::Failed => "failed",
         }
     }
 }

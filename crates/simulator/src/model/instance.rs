@@ -27,6 +27,8 @@ pub struct Instance {
     pub devices: BTreeMap<String, String>,
     /// Whether it may hibernate.
     pub hibernation: bool,
+    /// Whether it was stopped by hibernating.
+    pub hibernated: bool,
     /// Its tags.
     pub tags: Tags,
 }

@@ -12,9 +12,11 @@ pub(crate) mod volume;
 
 use crate::config::Config;
 use crate::record::{Deletion, Published};
+use crate::wire::error::Error;
 use chrono::{DateTime, Utc};
 use ids::Ids;
 use region::Region;
+use snapshot::{PUBLIC_OWNER, Snapshot, public};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -47,6 +49,7 @@ pub(crate) struct World {
     pub(crate) snapshot_time: Duration,
     pub(crate) copy_time: Duration,
     pub(crate) snapshot_limit: usize,
+    pub(crate) page_size: usize,
     /// Volumes whose snapshots are refused, and the error code with which they are.
     pub(crate) refusals: BTreeMap<String, String>,
     /// Volumes whose next snapshots end in `error`, and how many of them.
@@ -67,6 +70,7 @@ impl World {
             snapshot_time: config.snapshot_time,
             copy_time: config.copy_time,
             snapshot_limit: config.snapshot_limit,
+            page_size: config.page_size,
             refusals: BTreeMap::new(),
             failures: BTreeMap::new(),
             down: BTreeSet::new(),
@@ -80,6 +84,12 @@ impl World {
     /// What an account has in a region; nothing at first.
     pub(crate) fn region(&mut self, place: &Place) -> &mut Region {
         self.regions.entry(place.clone()).or_default()
+    }
+
+    /// A snapshot that an account may read in a region: one of its own, or a public one.
+    pub(crate) fn readable_snapshot(&mut self, place: &Place, id: &str) -> Result<Snapshot, Error> {
+        let own = self.region(place).snapshot(id).cloned();
+        own.or_else(|error| public(&place.region).into_iter().find(|snapshot| snapshot.id == id).ok_or(error))
     }
 
     pub(crate) fn schedule(&mut self, at: DateTime<Utc>, place: &Place, due: Due) {
@@ -109,6 +119,27 @@ pub(crate) struct Here<'a> {
 }
 
 impl Here<'_> {
+    /// A snapshot that the caller may read here: one of its own, or a public one.
+    pub(crate) fn readable_snapshot(&mut self, id: &str) -> Result<Snapshot, Error> {
+        self.world.readable_snapshot(self.place, id)
+    }
+
+    /// A snapshot that the caller may change. A public one is there, but someone else's.
+    pub(crate) fn own_snapshot(&mut self, id: &str) -> Result<&mut Snapshot, Error> {
+        self.check_own(id)?;
+        self.region().snapshot(id)
+    }
+
+    /// Refuses a change to what is someone else's.
+    pub(crate) fn check_own(&self, id: &str) -> Result<(), Error> {
+        if public(&self.place.region).iter().any(|snapshot| snapshot.id == id) {
+            // unconfirmed: AWS does not document with which code it refuses this
+            let message = format!("You are not authorized to perform this operation: {id} belongs to {PUBLIC_OWNER}.");
+            return Err(Error::new("UnauthorizedOperation", message));
+        }
+        Ok(())
+    }
+
     /// What the caller's account has in the called region.
     pub(crate) fn region(&mut self) -> &mut Region {
         self.world.region(self.place)

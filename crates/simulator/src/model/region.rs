@@ -2,7 +2,7 @@
 
 use crate::model::Place;
 use crate::model::ids::Kind;
-use crate::model::image::Image;
+use crate::model::image::{Image, ImageState};
 use crate::model::instance::Instance;
 use crate::model::keys::{self, DEFAULT_KEY};
 use crate::model::snapshot::{Fate, Snapshot, SnapshotState, Work};
@@ -105,6 +105,22 @@ impl Region {
         }
         if !counts {
             self.under_way.remove(id);
+        }
+        self.end_images_of(id);
+    }
+
+    /// Ends the making of the images that this snapshot is for, if it was the last one they waited for, or failed.
+    fn end_images_of(&mut self, snapshot: &str) {
+        let waits = |image: &&mut Image| image.state == ImageState::Pending && image.uses(snapshot);
+        for image in self.images.values_mut().filter(waits) {
+            let ids = image.devices.iter().filter_map(|device| device.snapshot_id.as_ref());
+            let states: Vec<SnapshotState> =
+                ids.filter_map(|id| self.snapshots.get(id)).map(|snapshot| snapshot.state).collect();
+            if states.contains(&SnapshotState::Error) {
+                image.state = ImageState::Failed;
+            } else if !states.contains(&SnapshotState::Pending) {
+                image.state = ImageState::Available;
+            }
         }
     }
 

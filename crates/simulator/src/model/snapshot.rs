@@ -169,6 +169,9 @@ impl World {
         };
         self.schedule(snapshot.ends_at, place, Due::Snapshot(id.clone()));
         let region = self.region(place);
+        if let Some(volume) = region.volumes.get_mut(&snapshot.volume_id) {
+            volume.last_snapshot_at = Some(now);
+        }
         region.under_way.insert(id.clone(), draft.work);
         region.snapshots.insert(id, snapshot.clone());
         snapshot
@@ -191,7 +194,8 @@ pub(crate) const PUBLIC_OWNER: &str = "137112412989";
 /// The name under which that account goes.
 pub(crate) const PUBLIC_OWNER_ALIAS: &str = "amazon";
 
-/// Other people's snapshots, which every region lists to whoever does not ask for their own only.
+/// Other people's snapshots, which every region lists to whoever does not ask for their own only. Everyone can read
+/// them, and no one here can change them.
 pub(crate) fn public(region: &str) -> Vec<Snapshot> {
     let made_at = DateTime::from_timestamp(1_600_000_000, 0).unwrap_or_default();
     let one = |number: u8| Snapshot {

@@ -3,12 +3,23 @@
 use crate::wire::error::Error;
 use crate::wire::xml::Nodes;
 use chrono::{DateTime, SecondsFormat, Utc};
+use std::io;
 
 /// An answer as it goes over the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) body: String,
+}
+
+impl Response {
+    /// An answer that cannot be written is a failure of the server.
+    fn of(status: u16, body: io::Result<String>) -> Response {
+        match body {
+            Ok(body) => Response { status, body },
+            Err(error) => Response { status: 500, body: error.to_string() },
+        }
+    }
 }
 
 /// The content type of every answer.
@@ -57,7 +68,7 @@ impl Service {
                 .nest(&format!("{action}Result"), nodes)
                 .nest("ResponseMetadata", Nodes::new().text("RequestId", request_id)),
         };
-        Response { status: 200, body: content.document(&format!("{action}Response"), Some(self.namespace())) }
+        Response::of(200, content.document(&format!("{action}Response"), Some(self.namespace())))
     }
 
     pub(crate) fn failure(self, request_id: &str, error: &Error) -> Response {
@@ -75,7 +86,7 @@ impl Service {
                     .document("ErrorResponse", Some(self.namespace()))
             }
         };
-        Response { status: error.status, body }
+        Response::of(error.status, body)
     }
 }
 

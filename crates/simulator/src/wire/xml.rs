@@ -1,6 +1,10 @@
-//! A small tree of XML elements, and how it is written.
+//! A small tree of XML elements: how it is written, and how its texts are read again.
 
-use quick_xml::escape::escape;
+use quick_xml::escape::resolve_xml_entity;
+use quick_xml::events::{BytesDecl, BytesRef, BytesText, Event};
+use quick_xml::name::QName;
+use quick_xml::{Reader, Writer};
+use std::io;
 
 /// Elements in a row: the content of another element.
 #[derive(Clone, Debug, Default)]
@@ -56,36 +60,76 @@ impl Nodes {
     }
 
     /// A whole document with one root, which may have a namespace.
-    pub(crate) fn document(&self, root: &str, namespace: Option<&str>) -> String {
-        let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<");
-        out.push_str(root);
-        if let Some(namespace) = namespace {
-            out.push_str(" xmlns=\"");
-            out.push_str(&escape(namespace));
-            out.push('"');
-        }
-        out.push('>');
-        self.write(&mut out);
-        out.push_str("</");
-        out.push_str(root);
-        out.push('>');
-        out
+    pub(crate) fn document(&self, root: &str, namespace: Option<&str>) -> io::Result<String> {
+        let mut writer = Writer::new(Vec::new());
+        writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
+        let element = writer.create_element(root).with_attributes(namespace.map(|namespace| ("xmlns", namespace)));
+        element.write_inner_content(|writer| self.write(writer))?;
+        String::from_utf8(writer.into_inner()).map_err(io::Error::other)
     }
 
-    fn write(&self, out: &mut String) {
+    fn write(&self, writer: &mut Writer<Vec<u8>>) -> io::Result<()> {
         for node in &self.0 {
-            out.push('<');
-            out.push_str(&node.name);
-            out.push('>');
+            let element = writer.create_element(node.name.as_str());
             match &node.content {
-                Content::Text(text) => out.push_str(&escape(text.as_str())),
-                Content::Nodes(nodes) => nodes.write(out),
+                Content::Text(text) => element.write_text_content(BytesText::new(text))?,
+                Content::Nodes(nodes) => element.write_inner_content(|writer| nodes.write(writer))?,
+            };
+        }
+        Ok(())
+    }
+}
+
+/// The text of all elements of this name that have no elements in them, in document order; of a document that is
+/// broken off, those that come before.
+pub(crate) fn texts(document: &str, element: &str) -> Vec<String> {
+    let mut reader = Reader::from_str(document);
+    let mut texts = Vec::new();
+    // the text so far, where the innermost element is one of this name
+    let mut open: Option<String> = None;
+    loop {
+        let piece = match reader.read_event() {
+            Ok(Event::Start(start)) => {
+                open = (start.name() == QName(element)).then(String::new);
+                continue;
             }
-            out.push_str("</");
-            out.push_str(&node.name);
-            out.push('>');
+            Ok(Event::End(_)) => {
+                texts.extend(open.take());
+                continue;
+            }
+            Ok(Event::Empty(empty)) => {
+                open = None;
+                texts.extend((empty.name() == QName(element)).then(String::new));
+                continue;
+            }
+            Ok(Event::Text(text)) => text.xml10_content().into_owned(),
+            Ok(Event::CData(data)) => data.xml10_content().into_owned(),
+            Ok(Event::GeneralRef(reference)) => match resolved(&reference) {
+                Some(text) => text,
+                None => return texts,
+            },
+            Ok(Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_)) => continue,
+            Ok(Event::Eof) | Err(_) => return texts,
+        };
+        if let Some(open) = &mut open {
+            open.push_str(&piece);
         }
     }
+}
+
+/// What `&amp;` or `&#13;` stands for.
+fn resolved(reference: &BytesRef<'_>) -> Option<String> {
+    match reference.resolve_char_ref() {
+        Ok(Some(character)) => Some(character.to_string()),
+        Ok(None) => resolve_xml_entity(reference).map(str::to_owned),
+        Err(_) => None,
+    }
+}
+
+/// Whether a text has only characters that a document of XML 1.0 can hold. Source: "Extensible Markup Language (XML)
+/// 1.0", production `Char`; a `char` is never one of the surrogates that it leaves out.
+pub(crate) fn is_writable(text: &str) -> bool {
+    text.chars().all(|one| matches!(one, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..=char::MAX))
 }
 
 #[cfg(test)]
@@ -96,9 +140,32 @@ mod tests {
     fn what_an_operator_typed_cannot_break_the_document() {
         let nodes = Nodes::new().text("value", "<a & \"b\">").items("set", [Nodes::new().text("n", 1)]);
         assert_eq!(
-            nodes.document("Answer", Some("urn:x")),
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Answer xmlns=\"urn:x\"><value>&lt;a &amp; &quot;b&quot;&gt;</value>\
+            nodes.document("Answer", Some("urn:x")).unwrap(),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Answer xmlns=\"urn:x\"><value>&lt;a &amp; &quot;b&quot;&gt;</value>\
              <set><item><n>1</n></item></set></Answer>"
         );
+    }
+
+    #[test]
+    fn texts_are_read_as_they_were_before_they_were_written() {
+        let typed = ["<a & \"b\">", " two\r\nlines\t", "", "]]> &amp; ü"];
+        let nodes = Nodes::new().items("set", typed.map(|text| Nodes::new().text("value", text)));
+        let document = nodes.document("Answer", None).unwrap();
+        assert_eq!(texts(&document, "value"), typed);
+        assert!(texts(&document, "set").is_empty(), "what has elements in it has no text");
+        assert_eq!(texts("<a><b>1</b><b/><b><![CDATA[<2>]]></b><b>&#x33;</b><b>4", "b"), ["1", "", "<2>", "3"]);
+    }
+
+    #[test]
+    fn xml_holds_no_control_characters() {
+        for (text, expected) in [
+            ("a\t\r\nz\u{7f}\u{fffd}😀", true),
+            ("\0", false),
+            ("a\u{1b}", false),
+            ("\u{fffe}", false),
+            ("\u{ffff}", false),
+        ] {
+            assert_eq!(is_writable(text), expected, "{text:?}");
+        }
     }
 }
