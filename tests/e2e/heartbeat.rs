@@ -2,25 +2,29 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::{Child, Stdio},
+    process::{ChildStdout, Stdio},
+    time::Duration,
 };
 
 use snapkeeper_simulator::{Fault, FaultKind};
-use snapkeeper_tests::{World, binaries::binary, python::program};
+use snapkeeper_tests::{
+    World,
+    binaries::{Process, binary},
+    python::program,
+};
 
 /// An https server that notes what is posted to it.
 struct Webhook {
-    process: Child,
-    lines: BufReader<std::process::ChildStdout>,
+    process: Process,
+    lines: BufReader<ChildStdout>,
     url: String,
     authority: String,
 }
 
 impl Webhook {
     fn start() -> Self {
-        let mut command = program("serve_webhook.py");
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap());
+        let mut process = Process::start(program("serve_webhook.py").stderr(Stdio::null()));
+        let mut lines = BufReader::new(process.output());
         let mut next = || {
             let mut line = String::new();
             lines.read_line(&mut line).unwrap();
@@ -32,8 +36,7 @@ impl Webhook {
 
     /// Everything that was posted: the path and the body.
     fn stop(mut self) -> Vec<String> {
-        drop(self.process.stdin.take());
-        self.process.wait().unwrap();
+        self.process.finish();
         self.lines.lines().map(Result::unwrap).collect()
     }
 }
@@ -42,7 +45,7 @@ async fn run_creator(world: &World, url: &str, authority: &str) -> (Option<i32>,
     let mut command = binary("snapkeeper");
     command.args(["run", "creator", "--region", "us-east-1", "--endpoint-url", &world.endpoint().unwrap()]);
     command.env("SNAPKEEPER_HEARTBEAT_URL", url).env("SSL_CERT_FILE", authority);
-    let output = tokio::process::Command::from(command).output().await.unwrap();
+    let output = tokio::process::Command::from(command).kill_on_drop(true).output().await.unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
@@ -87,4 +90,16 @@ async fn a_webhook_that_does_not_answer_or_sends_elsewhere_fails_no_run() {
     let heard = webhook.stop();
     assert!(heard.iter().all(|line| !line.starts_with("/elsewhere")), "no redirect is followed: {heard:?}");
     assert!(heard.iter().all(|line| !line.starts_with("/uuid")), "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_webhook_that_never_answers_holds_no_run_up() {
+    let world = World::listener().await;
+    let webhook = Webhook::start();
+    let url = format!("{}/silent", webhook.url);
+    let run = run_creator(&world, &url, &webhook.authority);
+    let (status, told) = tokio::time::timeout(Duration::from_secs(30), run).await.expect("it does not wait for long");
+    assert_eq!(status, Some(0), "{told}");
+    assert!(told.contains("the heartbeat was not heard"), "{told}");
+    assert_eq!(webhook.stop(), ["/silent/start ", "/silent creator in us-east-1: 0 done"]);
 }

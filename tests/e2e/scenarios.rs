@@ -7,9 +7,8 @@ use snapkeeper_core::run::Job::{Copier, Creator, Manager, Watcher};
 use snapkeeper_tests::{World, operator::tag};
 
 /// One test for each door and scenario. moto completes snapshots at once, ignores exclusions, knows no locks (the
-/// program that starts it answers that there are none), forgets which snapshots an image was registered with, and keeps
-/// a copy's `VolumeId`; a scenario that needs more of it
-/// stands under `not on moto`.
+/// program that starts it answers that there are none), forgets which snapshots an image was registered with, keeps a
+/// copy's `VolumeId`, and lets nothing hibernate; a scenario that needs more of it stands under `not on moto`.
 macro_rules! scenarios {
     (everywhere { $($scenario:ident)* } not on moto { $($ours:ident)* }) => {
         mod in_process {
@@ -41,6 +40,7 @@ scenarios! {
     a_shared_volume_is_taken_once_a_run
     a_locked_snapshot_stays
     an_image_holds_its_snapshots_until_it_is_deregistered
+    a_hibernated_instance_is_backed_up
     }
 }
 
@@ -209,6 +209,17 @@ async fn stopped_instances_are_backed_up_and_terminated_ones_expire(world: World
     assert!(operator.automated().await.is_empty());
 }
 
+async fn a_hibernated_instance_is_backed_up(world: World) {
+    let operator = world.operator(EAST).await;
+    let id = operator.run_instance_that_may_hibernate(&[("Backup", "Yes")]).await;
+    operator.hibernate(&id).await;
+    let instance = operator.instance(&id).await;
+    assert_eq!(instance.state().unwrap().name().unwrap().as_str(), "stopped");
+    assert_eq!(instance.state_reason().unwrap().code(), Some("Client.UserInitiatedHibernate"));
+    assert_eq!(world.run_well(Creator, EAST, DAY_1).await.counts.applied, 1);
+    assert_eq!(operator.automated().await.len(), 1);
+}
+
 async fn the_last_good_backup_of_an_enrolled_volume_stays(world: World) {
     let operator = world.operator(EAST).await;
     operator.run_instance(&[], &[("Backup", "Yes")]).await;
@@ -240,7 +251,7 @@ async fn the_watcher_tells_of_what_is_not_protected(world: World) {
         // moto's instances are as old as the wall clock says
         assert_eq!(found(&early), [pair("unreadable_tag", &unsure)].into(), "new ones have time until the RPO");
     }
-    let later = world.run_well(Watcher, EAST, "2027-11-21T05:00:00Z").await;
+    let later = world.run_well(Watcher, EAST, "2099-11-21T05:00:00Z").await;
     let volume = async |instance: String| operator.volumes(&instance).await.into_values().next().unwrap();
     let expected = [
         pair("no_recent_backup", &enrolled),

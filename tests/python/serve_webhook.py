@@ -1,7 +1,8 @@
 """An https server that notes what is posted to it, for the tests of the heartbeat.
 
 Prints its address, the file of the authority that vouches for it, and then, once its input is closed, a line for each
-POST: the path, a space, the body. `/redirect…` sends elsewhere, `/broken…` answers 500, `/hang-up…` not at all.
+POST: the path, a space, the body. `/redirect…` sends elsewhere, `/broken…` answers 500, `/hang-up…` closes
+the connection, `/silent…` never answers.
 """
 
 import http.server
@@ -22,6 +23,8 @@ class Webhook(http.server.BaseHTTPRequestHandler):
         if self.path.startswith("/hang-up"):
             self.close_connection = True
             return
+        if self.path.startswith("/silent"):
+            threading.Event().wait()  # a daemon's thread: it goes when the program does
         if self.path.startswith("/redirect"):
             self.send_response(307)
             self.send_header("Location", "/elsewhere")

@@ -1,30 +1,72 @@
 //! moto: an EC2 that we did not write. Ends with the test that started it.
 
 use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Stdio},
+    fs::File,
+    io::{BufRead, BufReader, Read, Seek},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
+
+use crate::{binaries::Process, python};
+
+/// How often it is looked whether moto listens, with a tenth of a second between.
+const LOOKS: u32 = 600;
 
 /// A moto server of its own.
 pub struct Moto {
-    process: Child,
+    _process: Process,
     endpoint: String,
 }
 
 impl Moto {
-    /// Starts one on a free port.
+    /// Starts one on a free port, mended where a test could not do with it as it is: see `serve_moto.py`.
     ///
     /// # Panics
     /// If it does not start.
     pub fn start() -> Self {
-        let mut command = crate::python::program("serve_moto.py");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = command.spawn().expect("moto starts");
+        let mut log = Log::new();
+        let mut process = Process::start(python::program("serve_moto.py").stderr(log.writer()));
         let mut line = String::new();
-        let output = process.stdout.as_mut().expect("its output");
-        BufReader::new(output).read_line(&mut line).expect("its address");
-        let endpoint = line.trim().strip_prefix("listening on ").expect("its address").to_owned();
-        Self { process, endpoint }
+        BufReader::new(process.output()).read_line(&mut line).expect("its address");
+        let address = line.trim().strip_prefix("listening on ").map(str::to_owned);
+        let endpoint = address.unwrap_or_else(|| panic!("moto does not start: {line}\n{}", log.text()));
+        Self { _process: process, endpoint }
+    }
+
+    /// Starts moto's own server, as a user would and as it was published.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn as_published() -> Self {
+        // `moto_server` does not tell which port it got, so it is given one that was free a moment ago
+        for _ in 0..3 {
+            if let Some(moto) = Self::at(free_port()) {
+                return moto;
+            }
+        }
+        panic!("moto_server found its port taken three times");
+    }
+
+    /// Starts moto's own server there; `None` if the port is taken by then.
+    fn at(address: SocketAddr) -> Option<Self> {
+        let mut log = Log::new();
+        let mut command: Command = python::tool("moto_server");
+        command.args(["-H", "127.0.0.1", "-p", &address.port().to_string()]).stderr(log.writer());
+        let mut process = Process::start(&mut command);
+        for _ in 0..LOOKS {
+            if process.has_ended() {
+                let told = log.text();
+                assert!(told.contains("in use"), "moto_server does not start: {told}");
+                return None;
+            }
+            if TcpStream::connect(address).is_ok() {
+                return Some(Self { _process: process, endpoint: format!("http://{address}") });
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        panic!("moto_server does not listen after a minute: {}", log.text());
     }
 
     /// Its address.
@@ -33,10 +75,33 @@ impl Moto {
     }
 }
 
-impl Drop for Moto {
-    fn drop(&mut self) {
-        // it ends when its input does; this is for certain
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+fn free_port() -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("its address")
+}
+
+/// What moto says on standard error, kept for when it fails: a pipe that nobody reads would fill.
+struct Log(File);
+
+impl Log {
+    fn new() -> Self {
+        let place =
+            python::folder_for_logs().join(format!("moto-{}-{:?}.log", std::process::id(), thread::current().id()));
+        let file = File::options().read(true).append(true).create(true).open(&place);
+        let file = file.unwrap_or_else(|error| panic!("{}: {error}", place.display()));
+        // it lives as long as someone has it open
+        std::fs::remove_file(&place).expect("the log's name");
+        Self(file)
+    }
+
+    fn writer(&self) -> Stdio {
+        self.0.try_clone().expect("the log").into()
+    }
+
+    fn text(&mut self) -> String {
+        let mut text = Vec::new();
+        self.0.rewind().expect("the log");
+        self.0.read_to_end(&mut text).expect("the log");
+        String::from_utf8_lossy(&text).into_owned()
     }
 }

@@ -6,8 +6,8 @@ use aws_sdk_ec2::{
     Client,
     config::{Credentials, Region},
     types::{
-        BlockDeviceMapping, EbsBlockDevice, Filter, Instance, InstanceType, ResourceType, Snapshot, Tag,
-        TagSpecification,
+        BlockDeviceMapping, EbsBlockDevice, Filter, HibernationOptionsRequest, Instance, InstanceType, ResourceType,
+        Snapshot, Tag, TagSpecification,
     },
 };
 use snapkeeper_aws::Options;
@@ -41,12 +41,29 @@ impl Operator {
 
     /// Starts several alike.
     pub async fn run_instances(&self, count: i32, data: &[&str], tags: &[(&str, &str)]) -> Vec<String> {
+        self.launch(count, data, tags, None).await
+    }
+
+    /// Starts an instance that may hibernate. Returns its id.
+    pub async fn run_instance_that_may_hibernate(&self, tags: &[(&str, &str)]) -> String {
+        let hibernation = HibernationOptionsRequest::builder().configured(true).build();
+        self.launch(1, &[], tags, Some(hibernation)).await.remove(0)
+    }
+
+    async fn launch(
+        &self,
+        count: i32,
+        data: &[&str],
+        tags: &[(&str, &str)],
+        hibernation: Option<HibernationOptionsRequest>,
+    ) -> Vec<String> {
         let devices = std::iter::once(&"/dev/xvda").chain(data).map(|device| {
             let ebs = EbsBlockDevice::builder().volume_size(8).build();
             BlockDeviceMapping::builder().device_name(*device).ebs(ebs).build()
         });
         let mut call = self.ec2.run_instances().image_id("ami-12345678").instance_type(InstanceType::T3Micro);
         call = call.min_count(count).max_count(count).set_block_device_mappings(Some(devices.collect()));
+        call = call.set_hibernation_options(hibernation);
         if !tags.is_empty() {
             call = call.tag_specifications(
                 TagSpecification::builder().resource_type(ResourceType::Instance).set_tags(Some(sdk(tags))).build(),
@@ -88,6 +105,11 @@ impl Operator {
     /// Stops an instance.
     pub async fn stop(&self, instance: &str) {
         self.ec2.stop_instances().instance_ids(instance).send().await.expect("StopInstances");
+    }
+
+    /// Lets an instance hibernate.
+    pub async fn hibernate(&self, instance: &str) {
+        self.ec2.stop_instances().instance_ids(instance).hibernate(true).send().await.expect("StopInstances");
     }
 
     /// Takes a snapshot by hand.

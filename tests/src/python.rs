@@ -17,6 +17,24 @@ pub fn program(name: &str) -> Command {
     command
 }
 
+/// A command that runs a program that came with what is installed, such as `moto_server`.
+///
+/// # Panics
+/// If the environment cannot be made.
+pub fn tool(name: &str) -> Command {
+    // not the script itself: the path in its first line may be too long for the kernel
+    let place = environment().join("bin");
+    let mut command = Command::new(place.join("python"));
+    command.arg(place.join(name));
+    crate::binaries::harmless(&mut command);
+    command
+}
+
+/// Where the programs' logs may be kept.
+pub(crate) fn folder_for_logs() -> PathBuf {
+    crate::binaries::target_folder()
+}
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("python")
 }

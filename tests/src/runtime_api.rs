@@ -1,19 +1,28 @@
-//! A Lambda Runtime API on loopback: hands out one event and takes what the function posts back.
+//! A Lambda Runtime API on loopback: hands out events and takes what the function posts back.
 
-use std::{net::SocketAddr, process::Command, sync::Arc, time::Duration};
-
-use axum::{
-    Router,
-    extract::{Path, State},
-    http::{HeaderMap, HeaderValue},
-    routing::{get, post},
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    process::{Command, Stdio},
+    sync::Arc,
+    time::Duration,
 };
+
 use chrono::{DateTime, Utc};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    Request, Response,
+    body::{Bytes, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::{
     net::TcpListener,
     process::Command as AsyncCommand,
     sync::{Mutex, mpsc},
+    task::JoinSet,
 };
 
 /// What a function posted for an event.
@@ -40,14 +49,9 @@ pub async fn invoke(function: Command, events: Vec<Value>, deadline: DateTime<Ut
     let expected = events.len();
     let (posted, mut answers) = mpsc::unbounded_channel();
     let api = Arc::new(Api { events: Mutex::new(events.into_iter().rev().collect()), deadline, posted });
-    let router = Router::new()
-        .route("/2018-06-01/runtime/invocation/next", get(next))
-        .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
-        .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
-        .with_state(api);
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let server = tokio::spawn(serve(listener, api));
 
     let mut function = AsyncCommand::from(function);
     function
@@ -57,7 +61,7 @@ pub async fn invoke(function: Command, events: Vec<Value>, deadline: DateTime<Ut
         .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
         .env("AWS_LAMBDA_LOG_GROUP_NAME", "/test")
         .env("AWS_LAMBDA_LOG_STREAM_NAME", "test")
-        .stdout(std::process::Stdio::piped())
+        .stdout(Stdio::piped())
         .kill_on_drop(true);
     let mut process = function.spawn().expect("the function starts");
     let mut all = Vec::new();
@@ -71,22 +75,35 @@ pub async fn invoke(function: Command, events: Vec<Value>, deadline: DateTime<Ut
     (all, String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-async fn next(State(api): State<Arc<Api>>) -> (HeaderMap, String) {
-    let Some(event) = api.events.lock().await.pop() else { std::future::pending().await };
-    let mut headers = HeaderMap::new();
-    headers.insert("lambda-runtime-aws-request-id", HeaderValue::from_static("request"));
-    headers.insert("lambda-runtime-deadline-ms", HeaderValue::from(api.deadline.timestamp_millis()));
-    headers.insert(
-        "lambda-runtime-invoked-function-arn",
-        HeaderValue::from_static("arn:aws:lambda:us-east-1:123456789012:function:test"),
-    );
-    (headers, event.to_string())
+async fn serve(listener: TcpListener, api: Arc<Api>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let api = api.clone();
+        let service = service_fn(move |request| answer(api.clone(), request));
+        connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    }
 }
 
-async fn response(State(api): State<Arc<Api>>, Path(_): Path<String>, body: String) {
-    let _ = api.posted.send(Posted::Response(serde_json::from_str(&body).unwrap_or(Value::String(body))));
-}
-
-async fn error(State(api): State<Arc<Api>>, Path(_): Path<String>, body: String) {
-    let _ = api.posted.send(Posted::Error(serde_json::from_str(&body).unwrap_or(Value::String(body))));
+async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let path = request.uri().path().to_owned();
+    let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let said =
+        || serde_json::from_slice(&body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&body).as_ref()));
+    let mut response = Response::builder();
+    let mut content = String::new();
+    if path.ends_with("/invocation/next") {
+        let Some(event) = api.events.lock().await.pop() else { std::future::pending().await };
+        content = event.to_string();
+        response = response
+            .header("lambda-runtime-aws-request-id", "request")
+            .header("lambda-runtime-deadline-ms", api.deadline.timestamp_millis())
+            .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:test");
+    } else if path.ends_with("/invocation/request/response") {
+        let _ = api.posted.send(Posted::Response(said()));
+    } else if path.ends_with("/invocation/request/error") {
+        let _ = api.posted.send(Posted::Error(said()));
+    } else {
+        response = response.status(404);
+    }
+    Ok(response.body(Full::new(Bytes::from(content))).expect("a response"))
 }

@@ -58,6 +58,11 @@ impl World {
         Self { door: Door::Moto(Moto::start()), settings: Vec::new() }
     }
 
+    /// moto's own server, as a user would start it, without what the other one mends for us.
+    pub fn moto_as_published() -> Self {
+        Self { door: Door::Moto(Moto::as_published()), settings: Vec::new() }
+    }
+
     /// With a setting, such as `("RPO_HOURS", "24")`.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {

@@ -18,8 +18,6 @@ const REPEATS: usize = 9;
 const REPEATS_OF_OPEN: usize = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
-/// The same volume can be snapshotted again after this (EC2 error code `SnapshotCreationPerVolumeRateExceeded`).
-const BETWEEN_SNAPSHOTS: Duration = Duration::from_secs(15);
 
 /// Whether making a call twice does what making it once does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,16 +67,19 @@ impl Caller {
                     .with_jitter(),
             )
             .when(|error: &Error| match error.kind {
-                Kind::Throttled | Kind::TooSoon => true,
+                Kind::Throttled => true,
                 Kind::Open => {
                     open += 1;
                     twice == Twice::Harmless && open <= REPEATS_OF_OPEN
                 }
-                Kind::Busy | Kind::CopiesFull | Kind::InUse | Kind::NotFound | Kind::Refused | Kind::Unsent => false,
-            })
-            .adjust(|error, wait| {
-                let least = if error.kind == Kind::TooSoon { BETWEEN_SNAPSHOTS } else { Duration::ZERO };
-                wait.map(|wait| wait.max(least))
+                Kind::TooSoon
+                | Kind::Busy
+                | Kind::CopiesFull
+                | Kind::InUse
+                | Kind::NotFound
+                | Kind::Refused
+                | Kind::Denied
+                | Kind::Unsent => false,
             })
             .notify(|error, wait| tracing::debug!(region = %self.region, %error, ?wait, "repeated after a while"))
             .await

@@ -36,8 +36,10 @@ pub enum Kind {
     InUse,
     /// It is not there, or not any more.
     NotFound,
-    /// AWS will not, now or later: permission, configuration, quota. Someone must act.
+    /// AWS will not do this, now or later: someone must act.
     Refused,
+    /// AWS will not do anything of the sort for this account: permission, quota, region not enabled.
+    Denied,
     /// No answer, or one that does not say whether it happened.
     Open,
     /// Nothing was sent: no credentials, or a call that cannot be built.
@@ -71,7 +73,7 @@ impl Error {
     pub fn may_be_of_one_volume(&self) -> bool {
         match self.kind {
             Kind::TooSoon | Kind::Busy | Kind::NotFound | Kind::Refused => true,
-            Kind::Throttled | Kind::CopiesFull | Kind::InUse | Kind::Open | Kind::Unsent => false,
+            Kind::Throttled | Kind::CopiesFull | Kind::InUse | Kind::Denied | Kind::Open | Kind::Unsent => false,
         }
     }
 }
@@ -81,7 +83,7 @@ fn is_without_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
     causes(error).any(<dyn std::error::Error>::is::<CredentialsError>)
 }
 
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut words: Vec<String> = causes(error).map(ToString::to_string).collect();
     words.dedup();
     words.join(": ")
@@ -105,12 +107,21 @@ fn kind(code: Option<&str>, status: StatusCode) -> Kind {
         | "SlowDown"
         | "ConcurrentTagAccess" => Kind::Throttled,
         "SnapshotCreationPerVolumeRateExceeded" => Kind::TooSoon,
-        "ConcurrentSnapshotLimitExceeded" | "PendingSnapshotLimitExceeded" | "IncorrectState" | "InvalidState" => {
-            Kind::Busy
-        }
+        "ConcurrentSnapshotLimitExceeded" | "IncorrectState" | "InvalidState" => Kind::Busy,
         "ResourceLimitExceeded" => Kind::CopiesFull,
         "InvalidSnapshot.InUse" => Kind::InUse,
+        // of an instance that is terminated, and still listed
+        "IncorrectInstanceState" => Kind::NotFound,
         "InvalidSnapshot.NotFound" | "InvalidVolume.NotFound" | "InvalidInstanceID.NotFound" => Kind::NotFound,
+        "UnauthorizedOperation"
+        | "AuthFailure"
+        | "OptInRequired"
+        | "Blocked"
+        | "PendingSnapshotLimitExceeded"
+        | "SnapshotLimitExceeded"
+        | "AccessDenied"
+        | "ExpiredToken"
+        | "RequestExpired" => Kind::Denied,
         _ if status.is_server_error() => Kind::Open,
         _ => Kind::Refused,
     }
@@ -127,13 +138,13 @@ mod tests {
             (Some("ConcurrentTagAccess"), 400, Kind::Throttled),
             (Some("SnapshotCreationPerVolumeRateExceeded"), 400, Kind::TooSoon),
             (Some("ConcurrentSnapshotLimitExceeded"), 400, Kind::Busy),
-            (Some("PendingSnapshotLimitExceeded"), 400, Kind::Busy),
+            (Some("PendingSnapshotLimitExceeded"), 400, Kind::Denied),
             (Some("IncorrectState"), 400, Kind::Busy),
             (Some("ResourceLimitExceeded"), 400, Kind::CopiesFull),
             (Some("InvalidSnapshot.InUse"), 400, Kind::InUse),
             (Some("InvalidSnapshot.NotFound"), 400, Kind::NotFound),
-            (Some("UnauthorizedOperation"), 403, Kind::Refused),
-            (Some("SnapshotLimitExceeded"), 400, Kind::Refused),
+            (Some("UnauthorizedOperation"), 403, Kind::Denied),
+            (Some("SnapshotLimitExceeded"), 400, Kind::Denied),
             (Some("SomethingNew"), 400, Kind::Refused),
             (Some("InternalError"), 500, Kind::Open),
             (Some("Unavailable"), 503, Kind::Open),

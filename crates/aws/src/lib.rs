@@ -13,8 +13,10 @@ mod sns;
 
 use std::{sync::Arc, time::Duration};
 
-use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_credential_types::Credentials;
+use aws_config::{
+    BehaviorVersion, SdkConfig, profile::ProfileFileCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_credential_types::{Credentials, provider::ProvideCredentials};
 pub use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use snapkeeper_core::{
     calls::Calls,
@@ -35,7 +37,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How to reach AWS. What is `None` comes from where the AWS CLI finds it: environment, profile, instance role.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// The home region.
     pub region: Option<Region>,
@@ -83,15 +85,15 @@ impl Aws {
     ///
     /// # Errors
     /// If the environment names no region.
-    pub async fn from_environment(settings: Settings, calls: Calls) -> Result<Self, NoRegion> {
+    pub async fn from_environment(settings: Settings, calls: Calls) -> Result<Self, NotConnected> {
         Self::connect(Options { api_rate: settings.api_rate, calls, ..Options::default() }).await
     }
 
     /// Connects; no call is made yet.
     ///
     /// # Errors
-    /// If neither the options nor the environment name a region.
-    pub async fn connect(options: Options) -> Result<Self, NoRegion> {
+    /// If neither the options nor the environment name a region, or the profile that they name gives no credentials.
+    pub async fn connect(options: Options) -> Result<Self, NotConnected> {
         // each call decides itself whether it may be repeated: see `call`
         let mut loader =
             aws_config::defaults(BehaviorVersion::latest()).retry_config(RetryConfig::disabled()).timeout_config(
@@ -109,7 +111,12 @@ impl Aws {
             loader = loader.endpoint_url(url);
         }
         if let Some(profile) = options.profile {
-            loader = loader.profile_name(profile);
+            // as in the AWS CLI, a profile that was asked for goes before keys that happen to be in the environment
+            let provider = ProfileFileCredentialsProvider::builder().profile_name(&profile).build();
+            if let Err(error) = provider.provide_credentials().await {
+                return Err(NotConnected::Profile { profile, cause: error::chain(&error) });
+            }
+            loader = loader.profile_name(profile).credentials_provider(provider);
         }
         if let Some((key, secret)) = options.keys {
             loader = loader.credentials_provider(Credentials::new(key, secret, None, None, "given"));
@@ -118,7 +125,8 @@ impl Aws {
             loader = loader.http_client(client);
         }
         let config = loader.load().await;
-        let region: Region = config.region().and_then(|region| region.as_ref().parse().ok()).ok_or(NoRegion)?;
+        let region: Region =
+            config.region().and_then(|region| region.as_ref().parse().ok()).ok_or(NotConnected::NoRegion)?;
         let gates = Arc::new(Gates::new(options.api_rate));
         let ec2 = Ec2::new(&config, &region, Caller::new(region.clone(), gates.clone(), options.calls.clone()));
         Ok(Self { ec2, region, config, gates, calls: options.calls })
@@ -150,7 +158,18 @@ impl Aws {
     }
 }
 
-/// No region is configured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no region: give --region or set AWS_REGION to a region's name, such as us-east-1")]
-pub struct NoRegion;
+/// Why AWS cannot be called at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotConnected {
+    /// No region is configured.
+    #[error("no region: give --region or set AWS_REGION to a region's name, such as us-east-1")]
+    NoRegion,
+    /// The profile that was asked for gives no credentials.
+    #[error("profile `{profile}`: {cause}")]
+    Profile {
+        /// The profile's name.
+        profile: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+}

@@ -33,7 +33,13 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let level = match arguments.command {
+        // what the SDK thinks of the user's AWS configuration is of no concern to a simulated account
+        Command::Demo => EnvFilter::new("off"),
+        Command::Run(_) | Command::Simulate(_) => {
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"))
+        }
+    };
     tracing_subscriber::fmt().with_env_filter(level).with_writer(anstream::stderr).without_time().init();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all();
@@ -53,6 +59,6 @@ fn main() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         anstream::eprintln!("error: {error:#}");
-        ExitCode::from(2)
+        ExitCode::from(if error.is::<text::Unwritten>() { 1 } else { 2 })
     })
 }

@@ -1,6 +1,6 @@
 //! `snapkeeper run JOB`: one job, once.
 
-use std::{io::IsTerminal, process::ExitCode, time::Duration};
+use std::{ffi::OsString, io::IsTerminal, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, bail};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
@@ -14,6 +14,7 @@ use snapkeeper_core::{
     settings::Settings,
 };
 use snapkeeper_lambda::{Context, Deadline, Progress, Report, clock, perform};
+use url::Url;
 
 use crate::text;
 
@@ -60,11 +61,7 @@ fn instant(text: &str) -> Result<DateTime<Utc>, String> {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut settings = Settings::from_variables(std::env::vars()).context("settings")?;
     settings.dry_run |= arguments.dry_run;
-    if let Some(url) = &arguments.endpoint_url
-        && !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme))
-    {
-        bail!("--endpoint-url is `{url}`: expected an address such as http://127.0.0.1:5000");
-    }
+    check_endpoints(arguments.endpoint_url.as_deref())?;
     let calls = Calls::default();
     let aws = Aws::connect(Options {
         region: arguments.region,
@@ -90,11 +87,42 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     let report = job(&aws, &context, &calls).await;
     bar.finish_and_clear();
-    match arguments.output {
-        Output::Text => anstream::print!("{}", text::report(&report)),
-        Output::Json => anstream::println!("{}", serde_json::to_string_pretty(&report)?),
-    }
+    text::print(&match arguments.output {
+        Output::Text => text::report(&report),
+        Output::Json => serde_json::to_string_pretty(&report)? + "\n",
+    })?;
     Ok(if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Where the SDK looks for an endpoint when none is given.
+const ENDPOINT_VARIABLES: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL_SNS"];
+
+/// Refuses what is no address. The SDK would let every call fail, or go elsewhere after a mere warning.
+fn check_endpoints(given: Option<&str>) -> anyhow::Result<()> {
+    if let Some(url) = given {
+        return check_endpoint("--endpoint-url", url);
+    }
+    let is_ignored = |value: OsString| value.eq_ignore_ascii_case("true");
+    if std::env::var_os("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(is_ignored) {
+        return Ok(());
+    }
+    for name in ENDPOINT_VARIABLES {
+        if let Some(url) = std::env::var_os(name) {
+            check_endpoint(name, &url.to_string_lossy())?;
+        }
+    }
+    Ok(())
+}
+
+fn check_endpoint(name: &str, url: &str) -> anyhow::Result<()> {
+    // `Url` forgives spaces around an address and slashes too many, which the SDK does not
+    let host = ["http://", "https://"].iter().find_map(|scheme| url.strip_prefix(scheme));
+    let begins_well =
+        host.is_some_and(|host| host.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '['));
+    if !begins_well || !url.bytes().all(|byte| byte.is_ascii_graphic()) || Url::parse(url).is_err() {
+        bail!("{name} is `{url}`: expected an address such as http://127.0.0.1:5000");
+    }
+    Ok(())
 }
 
 /// Carries out the job that the run names.
@@ -118,4 +146,28 @@ fn bar(job: Job, region: &Region) -> ProgressBar {
     }
     bar.enable_steady_tick(Duration::from_millis(120));
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_an_address() {
+        for (url, is_one) in [
+            ("http://127.0.0.1:5000", true),
+            ("https://ec2.us-east-1.amazonaws.com", true),
+            ("http://[::1]:5000/", true),
+            ("foo", false),
+            ("127.0.0.1:5000", false),
+            ("http://", false),
+            ("http:///x", false),
+            ("http://a b", false),
+            ("http://127.0.0.1:port", false),
+            ("ftp://127.0.0.1", false),
+            ("", false),
+        ] {
+            assert_eq!(check_endpoint("AWS_ENDPOINT_URL", url).is_ok(), is_one, "{url}");
+        }
+    }
 }

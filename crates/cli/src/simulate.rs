@@ -7,6 +7,8 @@ use clap::Args;
 use snapkeeper_lambda::clock;
 use snapkeeper_simulator::{Config, Simulator};
 
+use crate::text;
+
 /// What can be said after `snapkeeper simulate`
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -24,7 +26,7 @@ pub(crate) async fn simulate(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let simulator = Simulator::new(Config::starting(clock::now()));
     let listener = simulator.listen(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    anstream::println!("listening on http://{}", listener.address());
+    text::print(&format!("listening on http://{}\n", listener.address()))?;
     anstream::eprintln!(
         "Any access key will do. Try, in another terminal:\n  \
          export AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x AWS_REGION=us-east-1 AWS_ENDPOINT_URL=http://{}\n  \

@@ -1,6 +1,9 @@
-//! A report in words, for people.
+//! What goes to standard output, and a report in words, for people.
 
-use std::fmt::Write;
+use std::{
+    fmt::{self, Write as _},
+    io::{self, Write as _},
+};
 
 use owo_colors::OwoColorize;
 use snapkeeper_core::tags;
@@ -8,6 +11,27 @@ use snapkeeper_lambda::{Failed, Report, Step};
 
 /// Up to this many resources left alone are told one by one, after a run; a dry run tells of all.
 const KEPT_TOLD: usize = 10;
+
+/// Writes to standard output, in colour on a terminal. That nobody reads on is no failure.
+pub(crate) fn print(text: &str) -> Result<(), Unwritten> {
+    let mut out = anstream::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Unwritten(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Standard output does not take what there is to say.
+#[derive(Debug)]
+pub(crate) struct Unwritten(io::Error);
+
+impl fmt::Display for Unwritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot write to standard output: {}", self.0)
+    }
+}
+
+impl std::error::Error for Unwritten {}
 
 /// The report in lines.
 pub(crate) fn report(report: &Report) -> String {
@@ -51,7 +75,8 @@ pub(crate) fn report(report: &Report) -> String {
     text
 }
 
-fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
+/// Adds a line.
+pub(crate) fn line(text: &mut String, words: fmt::Arguments<'_>) {
     // writing to a String does not fail
     let _ = writeln!(text, "{words}");
 }

@@ -1,7 +1,7 @@
 //! Copies completed primary snapshots to the regions that they name.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
 
@@ -27,37 +27,52 @@ pub async fn run(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
         there.insert(region, ec2);
     }
     let plan = copy::plan(&Inventory { snapshots, destinations }, &context.run);
-    let full = Mutex::new(BTreeSet::new());
-    let report = apply(plan, context, async |action| match action {
+    let closed = Mutex::default();
+    let report = apply(plan, context, async |action, outcome: &mut Outcome| match action {
         Copy::Snapshot(copy) => match there.get(&copy.to) {
-            Some(ec2) => make(ec2, copy, &full).await,
-            None => Outcome::failed(&copy.source, format!("{} was not looked into", copy.to)),
+            Some(ec2) => make(ec2, copy, &closed, outcome).await,
+            None => outcome.failed(&copy.source, format!("{} was not looked into", copy.to)),
         },
         Copy::Tag(tag) => match aws.in_region(&tag.region).tag_snapshot(&tag.copy, &tag.tags).await {
-            Ok(()) => Outcome::done(),
-            Err(error) if error.kind == Kind::NotFound => Outcome::kept(&tag.copy, "gone meanwhile"),
-            Err(error) => Outcome::failed(&tag.copy, error),
+            Ok(()) => outcome.done(),
+            Err(error) if error.kind == Kind::NotFound => outcome.kept(&tag.copy, "gone meanwhile"),
+            Err(error) => outcome.failed(&tag.copy, error),
         },
     });
     Ok(report.await)
 }
 
-/// Makes one copy, unless its destination is `full`: has said that it copies as many as it can.
-async fn make(ec2: &Ec2, copy: &CopySnapshot, full: &Mutex<BTreeSet<Region>>) -> Outcome {
-    let left_over = || Outcome::unfinished(&copy.source, format!("{} copies as many at once as it can", copy.to));
-    if full.lock().unwrap_or_else(PoisonError::into_inner).contains(&copy.to) {
-        return left_over();
+/// Why a destination takes no more copies in this run.
+type Closed = Mutex<BTreeMap<Region, &'static str>>;
+
+/// Makes one copy, unless its destination has said that it copies as many as it can, or has stopped answering: then the
+/// next run goes on, and the other destinations get what they are to get.
+async fn make(ec2: &Ec2, copy: &CopySnapshot, closed: &Closed, outcome: &mut Outcome) {
+    let why = closed.lock().unwrap_or_else(PoisonError::into_inner).get(&copy.to).copied();
+    if let Some(why) = why {
+        return outcome.unfinished(&copy.source, format!("{} {why}", copy.to));
     }
+    let close = |why| {
+        closed.lock().unwrap_or_else(PoisonError::into_inner).insert(copy.to.clone(), why);
+        format!("{} {why}", copy.to)
+    };
     match ec2.copy_snapshot(copy).await {
-        Ok(made) => Outcome::made(made),
+        Ok(made) => outcome.made(made),
         Err(error) => match error.kind {
-            Kind::CopiesFull => {
-                full.lock().unwrap_or_else(PoisonError::into_inner).insert(copy.to.clone());
-                left_over()
+            Kind::CopiesFull => outcome.unfinished(&copy.source, close("copies as many at once as it can")),
+            Kind::NotFound => outcome.kept(&copy.source, "gone meanwhile"),
+            Kind::Open => {
+                close("has stopped answering");
+                outcome.failed(&copy.source, format!("to {}: {error}", copy.to));
             }
-            Kind::NotFound => Outcome::kept(&copy.source, "gone meanwhile"),
-            Kind::Throttled | Kind::TooSoon | Kind::Busy | Kind::InUse | Kind::Refused | Kind::Open | Kind::Unsent => {
-                Outcome::failed(&copy.source, format!("to {}: {error}", copy.to))
+            Kind::Throttled
+            | Kind::TooSoon
+            | Kind::Busy
+            | Kind::InUse
+            | Kind::Refused
+            | Kind::Denied
+            | Kind::Unsent => {
+                outcome.failed(&copy.source, format!("to {}: {error}", copy.to));
             }
         },
     }

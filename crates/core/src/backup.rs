@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     ids::{Region, VolumeId},
@@ -36,6 +36,7 @@ struct Member<'a> {
     instance: Option<&'a str>,
     volume: VolumeId,
     state: SnapshotState,
+    started: DateTime<Utc>,
 }
 
 impl<'a> Backups<'a> {
@@ -49,6 +50,7 @@ impl<'a> Backups<'a> {
                     instance: snapshot.tags.get(SOURCE_INSTANCE_ID),
                     volume: origin.1.clone(),
                     state: snapshot.state,
+                    started: snapshot.started,
                 });
             }
             backups.by_volume.entry(origin).or_default().push(snapshot);
@@ -83,6 +85,16 @@ impl<'a> Backups<'a> {
         let mut set = self.set_of(snapshot);
         set.retain(|volume| !is_complete(volume));
         set
+    }
+
+    /// Whether the snapshots that this run has of the snapshot's instance were begun at different moments, and so are
+    /// not crash-consistent with each other. A set's members share one `StartTime` (EC2 API, `CreateSnapshots`).
+    pub fn is_of_several_moments(&self, snapshot: &Snapshot) -> bool {
+        let instance = snapshot.tags.get(SOURCE_INSTANCE_ID);
+        let completed = |member: &&Member<'_>| member.instance == instance && member.state == SnapshotState::Completed;
+        let mut begun = self.of_run(snapshot).iter().filter(completed).map(|member| member.started);
+        let first = begun.next();
+        first.is_some_and(|first| begun.any(|other| (other - first).abs() > TimeDelta::seconds(1)))
     }
 
     /// The volumes that belong together with the snapshot's: what the tag `Source_Devices` lists, or without a readable

@@ -1,12 +1,22 @@
 //! Days, ISO weeks, months and years. All arithmetic is on calendar days; hours, and so daylight-saving shifts, end at
 //! [`day_of`].
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
 /// The calendar day on which `instant` falls in `zone`.
 pub fn day_of(instant: DateTime<Utc>, zone: Tz) -> NaiveDate {
     instant.with_timezone(&zone).date_naive()
+}
+
+/// The instant at which `day` begins in `zone`; of a day that the zone skips, midnight in UTC.
+pub fn begin_of(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+    let midnight = day.and_time(NaiveTime::MIN);
+    // where the clocks go forward at midnight, the day begins an hour later
+    [0, 1]
+        .iter()
+        .find_map(|hours| zone.from_local_datetime(&(midnight + TimeDelta::hours(*hours))).earliest())
+        .map_or_else(|| midnight.and_utc(), |instant| instant.to_utc())
 }
 
 /// A stretch of the calendar.
@@ -25,6 +35,16 @@ pub enum Unit {
 impl Unit {
     /// Every unit, the finest first.
     pub const ALL: [Unit; 4] = [Unit::Day, Unit::Week, Unit::Month, Unit::Year];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Day => "day",
+            Unit::Week => "week",
+            Unit::Month => "month",
+            Unit::Year => "year",
+        }
+    }
 
     /// The letter by which the tag `Retention` names it.
     pub fn letter(self) -> char {
@@ -91,6 +111,18 @@ mod tests {
         ] {
             let zone: Tz = zone.parse().unwrap();
             assert_eq!(day_of(instant.parse().unwrap(), zone), day(expected), "{instant} in {zone}");
+        }
+    }
+
+    #[test]
+    fn a_day_begins_at_its_first_instant() {
+        for (day_begun, zone, instant) in [
+            ("2026-11-21", "UTC", "2026-11-21T00:00:00Z"),
+            ("2026-11-21", "America/Los_Angeles", "2026-11-21T08:00:00Z"),
+            // the clocks go forward at midnight
+            ("2026-09-06", "America/Santiago", "2026-09-06T04:00:00Z"),
+        ] {
+            assert_eq!(begin_of(day(day_begun), zone.parse().unwrap()), instant.parse::<DateTime<Utc>>().unwrap());
         }
     }
 

@@ -33,56 +33,94 @@ pub fn destinations(snapshots: &[Snapshot], run: &Run) -> BTreeSet<Region> {
 
 /// Plans a copy for each primary and destination without a live one, each volume's newest first, and the tags that
 /// copies made earlier lack.
+///
+/// As long as a volume's copies fail in a destination, only its newest primary is tried there: each try leaves a
+/// snapshot in `error` behind, which counts against quotas until its day comes.
 pub fn plan(inventory: &Inventory, run: &Run) -> Plan<Copy> {
     let mut plan = Plan::default();
     let mut missing: BTreeMap<(&Region, VolumeId), Vec<&Snapshot>> = BTreeMap::new();
+    let mut destinations: BTreeMap<&Region, Copies<'_>> = BTreeMap::new();
     for (region, copies) in &inventory.destinations {
-        if let Err(cause) = copies {
-            plan.refusals
-                .push(Refusal { resource: region.to_string(), cause: format!("could not be looked into: {cause}") });
+        match copies {
+            Ok(there) => drop(destinations.insert(region, Copies::among(there))),
+            Err(cause) => {
+                let cause = format!("could not be looked into: {cause}");
+                plan.refusals.push(Refusal { resource: region.to_string(), cause });
+            }
         }
     }
     for primary in primaries(&inventory.snapshots) {
         let (named, errors) = tags::destinations(&primary.tags, &run.region);
         plan.findings.extend(errors.iter().map(|error| Finding::unreadable(&primary.id, error)));
         for region in named {
-            let Some((region, Ok(there))) = inventory.destinations.get_key_value(&region) else {
+            let Some((region, there)) = destinations.get_key_value(&region) else {
                 plan.keep(&primary.id, Reason::DestinationUnknown(region));
                 continue;
             };
-            let live: Vec<&Snapshot> = copies_of(primary, there).filter(|copy| is_live(copy)).collect();
+            let live: Vec<&Snapshot> = there.of(primary).iter().filter(|copy| is_live(copy)).copied().collect();
             plan.actions.extend(live.iter().filter_map(|copy| carry_tags(primary, copy, region)).map(Copy::Tag));
             match may_be_copied(primary, run) {
                 Err(reason) => plan.keep(&primary.id, reason),
                 Ok(()) => match live.first() {
-                    Some(copy) => plan.keep(&primary.id, Reason::Copied(region.clone(), copy.id.clone())),
+                    Some(copy) => plan.keep(&primary.id, Reason::Copied((*region).clone(), copy.id.clone())),
                     None => missing.entry((region, primary.volume())).or_default().push(primary),
                 },
             }
         }
     }
     let mut copies: Vec<(usize, Reverse<DateTime<Utc>>, CopySnapshot)> = Vec::new();
-    for ((region, _), mut primaries) in missing {
+    for ((region, volume), mut primaries) in missing {
         primaries.sort_by_key(|primary| Reverse((primary.taken(), primary.id.clone())));
-        copies.extend(
-            primaries.into_iter().enumerate().map(|(rank, primary)| {
-                (rank, Reverse(primary.taken()), CopySnapshot::new(primary, region.clone(), run))
-            }),
-        );
+        let failed = destinations.get(region).and_then(|there| there.last_failed(&volume));
+        for (rank, primary) in primaries.into_iter().enumerate() {
+            if let (Some(failed), 1..) = (failed, rank) {
+                plan.keep(&primary.id, Reason::CopiesFail(region.clone(), failed.id.clone()));
+                continue;
+            }
+            let copy = CopySnapshot::new(primary, region.clone(), failed.map(|copy| copy.id.clone()), run);
+            copies.push((rank, Reverse(primary.taken()), copy));
+        }
     }
     copies.sort_by(|(rank_a, taken_a, _), (rank_b, taken_b, _)| (rank_a, taken_a).cmp(&(rank_b, taken_b)));
     plan.actions.extend(copies.into_iter().map(|(_, _, copy)| Copy::Snapshot(copy)));
     plan
 }
 
+/// Snapkeeper's copies in one destination.
+pub(crate) struct Copies<'a> {
+    by_source: BTreeMap<SnapshotId, Vec<&'a Snapshot>>,
+    /// The last copy of each volume that came to an end or may do so.
+    last: BTreeMap<VolumeId, &'a Snapshot>,
+}
+
+impl<'a> Copies<'a> {
+    pub(crate) fn among(there: &'a [Snapshot]) -> Self {
+        let mut copies = Self { by_source: BTreeMap::new(), last: BTreeMap::new() };
+        let mut sorted: Vec<&Snapshot> = there.iter().filter(|copy| copy.is_automated()).collect();
+        sorted.sort_by_key(|copy| copy.started);
+        for copy in sorted {
+            if let Some(source) = copy.copy_of() {
+                copies.by_source.entry(source).or_default().push(copy);
+                copies.last.insert(copy.volume(), copy);
+            }
+        }
+        copies
+    }
+
+    /// The copies of `primary` in any state, the oldest first.
+    pub(crate) fn of(&self, primary: &Snapshot) -> &[&'a Snapshot] {
+        self.by_source.get(&primary.id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The volume's last copy, if it failed.
+    fn last_failed(&self, volume: &VolumeId) -> Option<&'a Snapshot> {
+        self.last.get(volume).copied().filter(|copy| copy.state == SnapshotState::Error)
+    }
+}
+
 /// The own snapshots among `snapshots` that are no copies themselves: copies are never copied.
 pub(crate) fn primaries(snapshots: &[Snapshot]) -> impl Iterator<Item = &Snapshot> {
     snapshots.iter().filter(|snapshot| snapshot.is_automated() && snapshot.copy_of().is_none())
-}
-
-/// Snapkeeper's copies of `primary` among `there`, in any state.
-pub(crate) fn copies_of<'a>(primary: &'a Snapshot, there: &'a [Snapshot]) -> impl Iterator<Item = &'a Snapshot> {
-    there.iter().filter(|copy| copy.is_automated() && copy.copy_of().as_ref() == Some(&primary.id))
 }
 
 /// Whether a copy is one, or may become one. One in `error` is none.
@@ -128,7 +166,13 @@ pub enum Copy {
 impl fmt::Display for Copy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Snapshot(CopySnapshot { source, volume, to, .. }) => write!(f, "copy {source} of {volume} to {to}"),
+            Self::Snapshot(CopySnapshot { source, volume, to, after, .. }) => {
+                write!(f, "copy {source} of {volume} to {to}: ")?;
+                match after {
+                    None => f.write_str("no copy there yet"),
+                    Some(failed) => write!(f, "its last copy there failed ({failed})"),
+                }
+            }
             Self::Tag(TagCopy { copy, region, tags }) => {
                 write!(f, "tag {copy} in {region} as its primary:")?;
                 tags.iter().try_for_each(|(key, value)| write!(f, " {key}={value}"))
@@ -163,10 +207,12 @@ pub struct CopySnapshot {
     pub tags: Tags,
     /// The alias or id of the destination's KMS key; `None` leaves the choice to AWS.
     pub kms_key: Option<String>,
+    /// The volume's last copy there, if it failed.
+    pub after: Option<SnapshotId>,
 }
 
 impl CopySnapshot {
-    fn new(primary: &Snapshot, to: Region, run: &Run) -> Self {
+    fn new(primary: &Snapshot, to: Region, after: Option<SnapshotId>, run: &Run) -> Self {
         let mut own: Tags = [
             (tags::TYPE, tags::AUTOMATED.to_owned()),
             (tags::SOURCE_SNAPSHOT_ID, primary.id.to_string()),
@@ -194,6 +240,7 @@ impl CopySnapshot {
             description: primary.description.clone(),
             tags: own.and_what_fits_of(name.into_iter().chain(rest)),
             kms_key: run.settings.copy_kms_key.clone(),
+            after,
         }
     }
 }

@@ -68,12 +68,12 @@ pub fn plan(inventory: &Inventory, run: &Run) -> Plan<Create> {
             .filter(|volume| !excluded.contains(volume))
             .collect();
         let policies = policies(&policy, &members, &sharers);
-        let delete_on = delete_on(&policies, run.day(), |unit, count| {
+        let decision = decide(&policies, run.day(), |unit, count| {
             set.iter().all(|volume| existing.covers(volume, &[], run.day(), unit, count, &dated))
         });
-        let copy_to = policies.iter().flat_map(|policy| policy.copy_to.iter().cloned()).collect();
+        let copy_to: BTreeSet<&Region> = policies.iter().flat_map(|policy| &policy.copy_to).collect();
         let oldest = members.iter().map(|volume| existing.backups.last_good_at(&home(volume))).min().flatten();
-        let backup = Backup::new(instance, members, &excluded, &copy_to, delete_on, run);
+        let backup = Backup::new(instance, members, &excluded, &copy_to, decision, run);
         if backup.fits_one_call() {
             backups.push((oldest, backup));
         } else {
@@ -121,15 +121,26 @@ fn policies<'a>(own: &'a BackupPolicy, volumes: &[VolumeId], sharers: &'a Sharer
     std::iter::once(own).chain(volumes.iter().filter_map(|volume| sharers.get(volume)).flatten()).collect()
 }
 
-/// The day on which the last of these policies lets go of what was taken on `day`; `None` if one cannot be read.
-fn delete_on(
-    policies: &[&BackupPolicy],
-    day: NaiveDate,
-    covered: impl Fn(Unit, NonZeroU16) -> bool,
-) -> Option<NaiveDate> {
-    let days: Option<Vec<NaiveDate>> =
-        policies.iter().map(|policy| Some(policy.retention.as_ref()?.delete_on(day, &covered))).collect();
-    days?.into_iter().max()
+/// The day from which a backup may be deleted, and why then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Decision {
+    delete_on: NaiveDate,
+    because: String,
+}
+
+/// Decides by the policy that lets go last of what was taken on `day`; `None` if one cannot be read.
+fn decide(policies: &[&BackupPolicy], day: NaiveDate, covered: impl Fn(Unit, NonZeroU16) -> bool) -> Option<Decision> {
+    let decisions: Option<Vec<Decision>> = policies
+        .iter()
+        .map(|policy| {
+            let retention = policy.retention.as_ref()?;
+            let (delete_on, first_of) = retention.decide(day, &covered);
+            let by_default = if policy.says_retention { "" } else { " by default" };
+            let first = first_of.map_or_else(String::new, |unit| format!(", first good one of its {}", unit.name()));
+            Some(Decision { delete_on, because: format!("{retention}{by_default}{first}") })
+        })
+        .collect();
+    decisions?.into_iter().max_by_key(|decision| decision.delete_on)
 }
 
 /// The volumes of the instance that this run has yet to take, or why there are none.
@@ -240,7 +251,12 @@ impl<'a> Existing<'a> {
             let taken = self.run.day_of(set[0].taken());
             let covered =
                 |unit, count| volumes.iter().all(|volume| self.covers(volume, &members, taken, unit, count, dated));
-            let Some(delete_on) = delete_on(&policies(policy, &volumes, sharers), taken, covered) else { continue };
+            let policies = policies(policy, &volumes, sharers);
+            // a tag that was taken away is not one that can be read again
+            if !policies.iter().any(|policy| policy.says_retention) {
+                continue;
+            }
+            let Some(Decision { delete_on, .. }) = decide(&policies, taken, covered) else { continue };
             for snapshot in set {
                 dated.insert(snapshot.id.clone(), delete_on);
                 dates.push(Date { snapshot: snapshot.id.clone(), taken, delete_on });
@@ -282,8 +298,8 @@ impl fmt::Display for Create {
                     [volume] => write!(f, "snapshot {volume} of {}{name}", backup.instance)?,
                     volumes => write!(f, "snapshot {} volumes of {}{name} together", volumes.len(), backup.instance)?,
                 }
-                match backup.tags.get(tags::DELETE_ON) {
-                    Some(day) => write!(f, ", kept until {day}"),
+                match &backup.decision {
+                    Some(Decision { delete_on, because }) => write!(f, ", kept until {delete_on}: {because}"),
                     None => write!(f, ", undated: its tag Retention cannot be read"),
                 }
             }
@@ -328,6 +344,7 @@ pub struct Backup {
     region: Region,
     root: Option<VolumeId>,
     layout: Vec<Place>,
+    decision: Option<Decision>,
 }
 
 impl Backup {
@@ -335,8 +352,8 @@ impl Backup {
         instance: &Instance,
         members: Vec<VolumeId>,
         excluded: &BTreeSet<VolumeId>,
-        copy_to: &BTreeSet<Region>,
-        delete_on: Option<NaiveDate>,
+        copy_to: &BTreeSet<&Region>,
+        decision: Option<Decision>,
         run: &Run,
     ) -> Self {
         let layout: Vec<Place> = instance
@@ -356,11 +373,11 @@ impl Backup {
         ]
         .into_iter()
         .collect();
-        if let Some(day) = delete_on {
-            tags.set(tags::DELETE_ON, day.to_string());
+        if let Some(Decision { delete_on, .. }) = &decision {
+            tags.set(tags::DELETE_ON, delete_on.to_string());
         }
         if !copy_to.is_empty() {
-            let regions: Vec<&str> = copy_to.iter().map(Region::as_str).collect();
+            let regions: Vec<&str> = copy_to.iter().map(|region| region.as_str()).collect();
             tags.set(tags::COPY_DEST, regions.join(" "));
         }
         layout::write(&layout, &mut tags);
@@ -377,6 +394,7 @@ impl Backup {
                 .find(|device| Some(&device.name) == instance.root_device.as_ref())
                 .map(|device| device.volume.clone()),
             layout,
+            decision,
         }
     }
 

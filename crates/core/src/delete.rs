@@ -116,6 +116,10 @@ pub fn judge(snapshot: &Snapshot, inventory: &Inventory, backups: &Backups<'_>, 
 /// set that lost a member would be good no more.
 fn last_good(snapshot: &Snapshot, inventory: &Inventory, backups: &Backups<'_>) -> Option<Reason> {
     let (whence, own) = backup::origin(snapshot);
+    if whence == Whence::Unknown {
+        // copies of different volumes look alike then
+        return Some(Reason::LastGoodPerhaps("its tags do not tell of which volume".to_owned()));
+    }
     let run = snapshot.tags.get(tags::BACKUP_RUN);
     let is_held_by = |volume: VolumeId| {
         let last = backups.last_good(&(whence.clone(), volume.clone()))?;

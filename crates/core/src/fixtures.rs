@@ -74,7 +74,6 @@ pub(crate) fn by_hand(id: &str, volume: &str, day: &str) -> Snapshot {
         message: None,
         started: at(&format!("{day}T05:00:00Z")),
         description: String::new(),
-        encrypted: false,
         archived: false,
         tags: Tags::default(),
     }

@@ -103,8 +103,6 @@ pub struct Snapshot {
     pub started: DateTime<Utc>,
     /// Its description.
     pub description: String,
-    /// Whether it is encrypted.
-    pub encrypted: bool,
     /// Whether it lies in the archive tier, from where it cannot be copied.
     pub archived: bool,
     /// Its tags.

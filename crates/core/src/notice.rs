@@ -38,7 +38,7 @@ impl Notice {
         }
         if left_out > 0 {
             // writing to a String does not fail
-            let _ = writeln!(body, "… and {left_out} lines more; the report in the log has them all");
+            let _ = writeln!(body, "… and {left_out} lines more: `snapkeeper run` tells them all");
         }
         Self { subject, body }
     }
@@ -86,6 +86,6 @@ mod tests {
         assert_eq!(notice.subject.len(), 100);
         assert!(notice.subject.starts_with("Nave"));
         assert!(notice.body.len() < 262_144);
-        assert!(notice.body.ends_with("lines more; the report in the log has them all\n"));
+        assert!(notice.body.ends_with("lines more: `snapkeeper run` tells them all\n"));
     }
 }

@@ -109,6 +109,8 @@ pub enum Reason {
     NotCompleted,
     /// It lies in the archive tier.
     Archived,
+    /// The volume's copies fail there: first another one must succeed.
+    CopiesFail(Region, SnapshotId),
     /// The destination could not be looked into.
     DestinationUnknown(Region),
 }
@@ -140,6 +142,7 @@ impl Reason {
             Self::Expired(_) => "expired",
             Self::NotCompleted => "not_completed",
             Self::Archived => "archived",
+            Self::CopiesFail(..) => "copies_fail",
             Self::DestinationUnknown(_) => "destination_unknown",
         }
     }
@@ -171,6 +174,9 @@ impl fmt::Display for Reason {
             Self::Expired(day) => write!(f, "expired on {day}"),
             Self::NotCompleted => f.write_str("not completed"),
             Self::Archived => f.write_str("in the archive tier, which cannot be copied from"),
+            Self::CopiesFail(region, copy) => {
+                write!(f, "copies of its volume fail in {region} ({copy}): the newest is tried first")
+            }
             Self::DestinationUnknown(region) => write!(f, "{region} could not be looked into"),
         }
     }

@@ -24,14 +24,24 @@ impl Retention {
     ///
     /// `covered` tells of a coarser term whether the week, month or year of `day` has another good backup that lives
     /// at least until its own day plus this span.
-    pub fn delete_on(&self, day: NaiveDate, mut covered: impl FnMut(Unit, NonZeroU16) -> bool) -> NaiveDate {
-        self.0
-            .iter()
-            .enumerate()
-            .filter(|(rank, (unit, count))| *rank == 0 || !covered(**unit, **count))
-            .map(|(_, (unit, count))| unit.after(day, count.get()))
-            .max()
-            .unwrap_or(NaiveDate::MAX)
+    pub fn delete_on(&self, day: NaiveDate, covered: impl FnMut(Unit, NonZeroU16) -> bool) -> NaiveDate {
+        self.decide(day, covered).0
+    }
+
+    /// The same day, and the unit of which the backup is the first good one, if that is why.
+    pub fn decide(
+        &self,
+        day: NaiveDate,
+        mut covered: impl FnMut(Unit, NonZeroU16) -> bool,
+    ) -> (NaiveDate, Option<Unit>) {
+        let mut decision = (NaiveDate::MIN, None);
+        for (rank, (unit, count)) in self.0.iter().enumerate() {
+            let until = unit.after(day, count.get());
+            if until > decision.0 && (rank == 0 || !covered(*unit, *count)) {
+                decision = (until, (rank > 0).then_some(*unit));
+            }
+        }
+        decision
     }
 }
 

@@ -84,6 +84,8 @@ impl Settings {
             } else if !value.is_empty()
                 && let Err(expected) = settings.read(name, value)
             {
+                // the address of a webhook is a secret of sorts
+                let value = if name == "HEARTBEAT_URL" { "…" } else { value };
                 bad.push(format!("{variable} is `{value}`: expected {expected}"));
             }
         }
@@ -204,7 +206,8 @@ mod tests {
             }
             for value in bad {
                 let error = read(value).unwrap_err().to_string();
-                assert!(error.starts_with(&format!("SNAPKEEPER_{name} is `{}`: expected ", value.trim())), "{error}");
+                let told = if name == "HEARTBEAT_URL" { "…" } else { value };
+                assert!(error.starts_with(&format!("SNAPKEEPER_{name} is `{told}`: expected ")), "{error}");
             }
             assert_eq!(read("  ").unwrap(), Settings::default(), "an empty {name} is as good as none");
         }

@@ -73,15 +73,16 @@ impl Tags {
     }
 
     /// These tags and, as far as AWS takes them, `others`: none that is reserved (`aws:`), too long, or past the
-    /// fiftieth. What stands in both is as here.
+    /// fiftieth, with room left for a hold and a date that may come later. What stands in both is as here.
     #[must_use]
     pub fn and_what_fits_of<'a>(mut self, others: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let to_come = [KEEP_FOREVER, DELETE_ON].iter().filter(|key| !self.has(key)).count();
         for (key, value) in others {
             let fits = !key.is_empty()
                 && key.chars().count() <= MAX_KEY
                 && value.chars().count() <= MAX_VALUE
                 && !key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
-            if fits && self.0.len() < MAX_TAGS && !self.has(key) {
+            if fits && self.0.len() < MAX_TAGS - to_come && !self.has(key) {
                 self.set(key, value);
             }
         }
@@ -139,6 +140,8 @@ pub struct BackupPolicy {
     pub backup: Choice,
     /// How long to keep; `None` where that cannot be read, so that nothing expires too early.
     pub retention: Option<Retention>,
+    /// Whether the tag says so, rather than the default.
+    pub says_retention: bool,
     /// The other regions in which to keep copies.
     pub copy_to: BTreeSet<Region>,
 }
@@ -164,7 +167,7 @@ impl BackupPolicy {
         if matches!(backup, Choice::No | Choice::Unsaid) {
             errors.clear();
         }
-        (Self { backup, retention, copy_to }, errors)
+        (Self { backup, retention, says_retention: tags.has(RETENTION), copy_to }, errors)
     }
 }
 
@@ -316,7 +319,7 @@ mod tests {
         let others =
             [("aws:backup", "1"), ("AWS:x", "1"), ("", "1"), (&long_key, "1"), ("long", &long_value), (TYPE, "mine")];
         let fitted = own.and_what_fits_of(others.into_iter().chain(many.iter().map(|key| (key.as_str(), ""))));
-        assert_eq!(fitted.iter().count(), 50);
+        assert_eq!(fitted.iter().count(), 48, "KeepForever and DeleteOn may come later");
         assert_eq!(fitted.get(TYPE), Some(AUTOMATED));
         assert!(fitted.iter().all(|(key, _)| key == TYPE || key.starts_with("tag")));
     }

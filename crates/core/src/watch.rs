@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::{
     backup::{Backups, home},
-    copy::{copies_of, is_live, primaries},
+    calendar,
+    copy::{Copies, is_live, primaries},
     delete::{self, Verdict},
     ids::{Region, VolumeId},
     inventory::{Device, Instance, Snapshot, SnapshotState, Volume},
@@ -188,7 +189,7 @@ impl Watch<'_> {
                     findings.push(finding(
                         FindingKind::Failed,
                         what,
-                        "nothing if the next run succeeds; else look at the volume and its KMS key",
+                        "delete it, for it counts against what a volume may have pending; if it comes again, look at the volume's KMS key",
                     ));
                 }
                 SnapshotState::Pending if self.is_overdue(snapshot.started) => findings.push(finding(
@@ -200,6 +201,13 @@ impl Watch<'_> {
                 SnapshotState::Completed if matters && !self.is_due(snapshot) => {
                     let missing = self.backups.missing_from_set_of(snapshot);
                     let set = (snapshot.tags.get(tags::SOURCE_INSTANCE_ID), snapshot.tags.get(tags::BACKUP_RUN));
+                    if missing.is_empty() && self.backups.is_of_several_moments(snapshot) && sets_told.insert(set) {
+                        findings.push(finding(
+                            FindingKind::NotConsistent,
+                            format!("its set of {} was begun at different moments", set.0.unwrap_or_default()),
+                            "nothing if the volumes do not depend on each other; else see why the set was not taken at once",
+                        ));
+                    }
                     if missing.is_empty() || self.is_in_progress(snapshot, &missing) || !sets_told.insert(set) {
                         continue;
                     }
@@ -243,6 +251,10 @@ impl Watch<'_> {
                 });
             }
         }
+        let readable =
+            self.inventory.destinations.iter().filter_map(|(region, copies)| Some((region, copies.as_ref().ok()?)));
+        let destinations: BTreeMap<&Region, Copies<'_>> =
+            readable.map(|(region, there)| (region, Copies::among(there))).collect();
         let mut wrong: BTreeMap<_, Vec<(&Snapshot, String)>> = BTreeMap::new();
         for primary in primaries(&self.inventory.deletion.snapshots).filter(|it| it.state == SnapshotState::Completed) {
             let (named, errors) = tags::destinations(&primary.tags, &self.run.region);
@@ -251,8 +263,8 @@ impl Watch<'_> {
                 continue;
             }
             for region in named {
-                let Some(Ok(there)) = self.inventory.destinations.get(&region) else { continue };
-                if let Some((kind, why)) = self.what_is_wrong_with_copy(primary, there) {
+                let Some(there) = destinations.get(&region) else { continue };
+                if let Some((kind, why)) = self.what_is_wrong_with_copy(primary, there.of(primary)) {
                     wrong.entry((kind, primary.volume(), region)).or_default().push((primary, why));
                 }
             }
@@ -279,9 +291,7 @@ impl Watch<'_> {
         }
     }
 
-    fn what_is_wrong_with_copy(&self, primary: &Snapshot, there: &[Snapshot]) -> Option<(FindingKind, String)> {
-        let mut copies: Vec<&Snapshot> = copies_of(primary, there).collect();
-        copies.sort_by_key(|copy| copy.started);
+    fn what_is_wrong_with_copy(&self, primary: &Snapshot, copies: &[&Snapshot]) -> Option<(FindingKind, String)> {
         if copies.iter().any(|copy| copy.state == SnapshotState::Completed) {
             return None;
         }
@@ -334,7 +344,7 @@ impl Watch<'_> {
                 kind: FindingKind::NotDeleted,
                 resource: snapshot.id.to_string(),
                 what: why,
-                since: Some(due.and_time(NaiveTime::MIN).and_utc()),
+                since: Some(calendar::begin_of(due, self.run.settings.time_zone)),
                 todo: todo.to_owned(),
             });
         }

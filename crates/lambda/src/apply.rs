@@ -11,50 +11,47 @@ use crate::{
 /// How many actions are under way at once. What AWS takes a second is limited beneath, call by call.
 const AT_ONCE: usize = 16;
 
-/// What became of one action.
+/// What has become of one action so far. It is filled in while the action is carried out, so that nothing is forgotten of
+/// one that is cut off.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// The ids of what it made.
-    pub made: Vec<String>,
-    /// Whether it was done, at least in part.
-    pub done: bool,
-    /// What of it failed.
-    pub failed: Vec<Failed>,
-    /// What of it had gone before its turn came, or is kept by AWS.
-    pub kept: Vec<Failed>,
-    /// What of it is left for the next run.
-    pub unfinished: Vec<Failed>,
+    done: bool,
+    made: Vec<String>,
+    failed: Vec<Failed>,
+    kept: Vec<Failed>,
+    unfinished: Vec<Failed>,
 }
 
 impl Outcome {
-    /// Done, having made these.
-    pub fn made(ids: impl IntoIterator<Item = impl ToString>) -> Self {
-        Self { made: ids.into_iter().map(|id| id.to_string()).collect(), done: true, ..Self::default() }
+    /// It was done.
+    pub fn done(&mut self) {
+        self.done = true;
     }
 
-    /// Done.
-    pub fn done() -> Self {
-        Self { done: true, ..Self::default() }
+    /// It was done, at least in part, and these were made.
+    pub fn made(&mut self, ids: impl IntoIterator<Item = impl ToString>) {
+        self.done = true;
+        self.made.extend(ids.into_iter().map(|id| id.to_string()));
     }
 
-    /// Failed.
-    pub fn failed(resource: impl ToString, cause: impl ToString) -> Self {
-        Self { failed: vec![Failed::new(resource, cause)], ..Self::default() }
+    /// This of it failed.
+    pub fn failed(&mut self, resource: impl ToString, cause: impl ToString) {
+        self.failed.push(Failed::new(resource, cause));
     }
 
-    /// Nothing to do any more.
-    pub fn kept(resource: impl ToString, cause: impl ToString) -> Self {
-        Self { kept: vec![Failed::new(resource, cause)], ..Self::default() }
+    /// This of it had gone before its turn came, or must be left alone.
+    pub fn kept(&mut self, resource: impl ToString, cause: impl ToString) {
+        self.kept.push(Failed::new(resource, cause));
     }
 
-    /// Left for the next run.
-    pub fn unfinished(resource: impl ToString, cause: impl ToString) -> Self {
-        Self { unfinished: vec![Failed::new(resource, cause)], ..Self::default() }
+    /// This of it is left for the next run.
+    pub fn unfinished(&mut self, resource: impl ToString, cause: impl ToString) {
+        self.unfinished.push(Failed::new(resource, cause));
     }
 }
 
 /// Carries out the plan by `act`, in a dry run only in words, and reports.
-pub async fn apply<A: Action>(plan: Plan<A>, context: &Context, act: impl AsyncFn(&A) -> Outcome) -> Report {
+pub async fn apply<A: Action>(plan: Plan<A>, context: &Context, act: impl AsyncFn(&A, &mut Outcome)) -> Report {
     let mut report = Report::of(&context.run);
     report.keep(plan.kept);
     report.findings = plan.findings;
@@ -89,13 +86,14 @@ pub async fn apply<A: Action>(plan: Plan<A>, context: &Context, act: impl AsyncF
     report
 }
 
-async fn one<A: Action>(action: &A, context: &Context, act: &impl AsyncFn(&A) -> Outcome) -> Outcome {
+async fn one<A: Action>(action: &A, context: &Context, act: &impl AsyncFn(&A, &mut Outcome)) -> Outcome {
+    let mut outcome = Outcome::default();
     if context.deadline.is_near() {
-        return Outcome::unfinished(action.resource(), format!("no time left: {action}"));
+        outcome.unfinished(action.resource(), format!("no time left: {action}"));
+    } else if context.deadline.for_action(act(action, &mut outcome)).await.is_none() {
+        outcome.unfinished(action.resource(), format!("cut off by the deadline, perhaps done: {action}"));
     }
-    context.deadline.for_action(act(action)).await.unwrap_or_else(|| {
-        Outcome::unfinished(action.resource(), format!("cut off by the deadline, perhaps done: {action}"))
-    })
+    outcome
 }
 
 fn step<A: Action>(action: &A, made: Vec<String>) -> Step {

@@ -5,8 +5,9 @@ use std::{fmt, time::Duration};
 use snapkeeper_core::run::Run;
 use tokio::time::Instant;
 
-/// No action is begun when less than this is left: a creation may have to look thrice whether it was done.
-const MARGIN_TO_BEGIN: Duration = Duration::from_mins(1);
+/// No action is begun when less than this is left: a creation without an answer may have to be looked for, made again and
+/// looked for again.
+const MARGIN_TO_BEGIN: Duration = Duration::from_mins(2);
 /// Actions still under way are left when less than this remains: the report must get out, and the news of a failure.
 const MARGIN_TO_TELL: Duration = Duration::from_secs(15);
 

@@ -20,7 +20,7 @@ pub(crate) fn line(report: &Report, now: DateTime<Utc>) -> Option<String> {
         ("Failed".to_owned(), "Count", as_u64(counts.failed)),
         ("Unfinished".to_owned(), "Count", as_u64(counts.unfinished)),
         ("Findings".to_owned(), "Count", as_u64(counts.findings)),
-        ("Succeeded".to_owned(), "Count", u64::from(counts.failed == 0)),
+        ("Succeeded".to_owned(), "Count", u64::from(report.succeeded())),
         ("ApiCalls".to_owned(), "Count", report.calls.values().sum()),
         ("Duration".to_owned(), "Milliseconds", report.duration.as_millis().try_into().unwrap_or(u64::MAX)),
     ];

@@ -35,17 +35,22 @@ pub async fn perform<A, E: std::fmt::Display>(
         None => failed("the deadline came before everything was read: nothing was done".to_owned()),
     };
     report.count();
-    if let Some(notice) = report.failure_notice().filter(|_| !run.dry_run) {
-        match context.deadline.for_telling(Box::pin(publish(aws, &notice, &run.settings))).await {
-            Some(Ok(())) => {}
-            Some(Err(error)) => report.failed.push(Failed::new("alert topic", error)),
-            None => report.failed.push(Failed::new("alert topic", "the deadline came first")),
-        }
+    let beat = if report.succeeded() { Beat::Success } else { Beat::Failure };
+    let notice = report.failure_notice().filter(|_| !run.dry_run);
+    let (told, _) = tokio::join!(
+        context.deadline.for_telling(Box::pin(async {
+            match &notice {
+                Some(notice) => publish(aws, notice, &run.settings).await.map_err(|error| error.to_string()),
+                None => Ok(()),
+            }
+        })),
+        context.deadline.for_telling(heartbeat.tell(beat, Some(&report))),
+    );
+    if let Err(cause) = told.unwrap_or_else(|| Err("the deadline came first".to_owned())) {
+        report.failed.push(Failed::new("alert topic", cause));
     }
     report.calls = calls.take();
     report.duration = begun.elapsed();
     report.count();
-    let beat = if report.failed.is_empty() { Beat::Success } else { Beat::Failure };
-    context.deadline.for_telling(heartbeat.tell(beat, Some(&report))).await;
     report
 }

@@ -127,7 +127,13 @@ impl Report {
         }
     }
 
-    /// Counts the lists. Called once, when they are complete.
+    /// Whether the run did what it is for. What a creator leaves over is lost if the event is not tried again: the next run
+    /// is another. Copier and manager go on in the next run.
+    pub fn succeeded(&self) -> bool {
+        self.failed.is_empty() && (self.job != Job::Creator || self.unfinished.is_empty())
+    }
+
+    /// Counts the lists.
     pub(crate) fn count(&mut self) {
         self.counts = Counts {
             planned: self.planned.len(),
@@ -162,16 +168,24 @@ impl Report {
         report
     }
 
-    /// The news that something failed; `None` if nothing did.
+    /// The news that the run failed; `None` if it did not.
     pub fn failure_notice(&self) -> Option<Notice> {
-        if self.failed.is_empty() {
+        if self.succeeded() {
             return None;
         }
-        let subject = format!("Snapkeeper {}: {} failed ({})", self.region, self.job, self.counts.failed);
+        let counts = [(self.failed.len(), "failed"), (self.unfinished.len(), "unfinished")];
+        let told = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        let told = told.collect::<Vec<_>>().join(", ");
+        let subject = format!("Snapkeeper {}: {} failed ({told})", self.region, self.job);
         let run = self.run.to_rfc3339_opts(SecondsFormat::Secs, true);
-        let first = format!("Run {run}: {}.\n\nFailed", self.summary());
-        let failed = self.failed.iter().map(|Failed { resource, cause }| format!("- {resource}: {cause}"));
-        Some(Notice::new(&subject, std::iter::once(first).chain(failed)))
+        let mut lines = vec![format!("Run {run}: {}.", self.summary())];
+        for (heading, list) in [("Failed", &self.failed), ("Unfinished", &self.unfinished)] {
+            if !list.is_empty() {
+                lines.push(format!("\n{heading}"));
+                lines.extend(list.iter().map(|Failed { resource, cause }| format!("- {resource}: {cause}")));
+            }
+        }
+        Some(Notice::new(&subject, lines))
     }
 }
 

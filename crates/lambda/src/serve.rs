@@ -4,7 +4,7 @@ use std::{io::Write, time::Duration};
 
 use chrono::{DurationRound, TimeDelta};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use serde_json::Value;
+use serde_json::{Value, json};
 use snapkeeper_core::{
     calls::Calls,
     ids::Region,
@@ -74,26 +74,23 @@ where
     .await
 }
 
-/// Logs the report and makes it the result: an error if anything failed, so that alarms and retries see it.
+/// Logs the report and makes it the result: an error if the run failed, so that alarms and retries see it.
 fn tell(report: &Report) -> Result<Value, Diagnostic> {
     let shown = serde_json::to_value(report.cut_to(LISTED)).map_err(|error| failure("Report", error.to_string()))?;
-    if report.failed.is_empty() {
-        tracing::info!(report = %shown, "{}", report.summary());
-    } else {
-        tracing::error!(report = %shown, "{}", report.summary());
-    }
-    if let Some(line) = metrics::line(report, clock::now()) {
-        // not through the log, which would wrap it; CloudWatch wants the bare line
+    let level = if report.succeeded() { "INFO" } else { "ERROR" };
+    let now = clock::now();
+    let logged = json!({"timestamp": now, "level": level, "message": report.summary(), "report": shown});
+    // bare lines: in one the report can be searched by its fields, of the other CloudWatch makes metrics
+    for line in std::iter::once(logged.to_string()).chain(metrics::line(report, now)) {
         let told = writeln!(std::io::stdout().lock(), "{line}");
-        told.unwrap_or_else(|error| tracing::warn!(%error, "no metrics"));
+        told.unwrap_or_else(|error| tracing::warn!(%error, "a line was not written"));
     }
-    match report.failed.first() {
-        None => Ok(shown),
-        Some(first) => Err(failure(
-            "RunFailed",
-            format!("{}; first {}: {}. Report: {shown}", report.summary(), first.resource, first.cause),
-        )),
+    if report.succeeded() {
+        return Ok(shown);
     }
+    let first = report.failed.first().or(report.unfinished.first());
+    let first = first.map_or_else(String::new, |first| format!("; first {}: {}", first.resource, first.cause));
+    Err(failure("RunFailed", format!("{}{first}. Report: {shown}", report.summary())))
 }
 
 fn failure(error_type: &str, error_message: String) -> Diagnostic {

@@ -27,12 +27,18 @@ pub async fn run(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
         }
     }
     let plan = delete::plan(&inventory, &context.run);
-    let report =
-        apply(plan, context, async |DeleteSnapshot { snapshot, .. }| match aws.ec2.delete_snapshot(snapshot).await {
-            Ok(()) => Outcome::done(),
-            Err(error) if error.kind == Kind::InUse => Outcome::kept(snapshot, error),
-            Err(error) => Outcome::failed(snapshot, error),
-        });
+    let report = apply(plan, context, async |DeleteSnapshot { snapshot, .. }, outcome: &mut Outcome| {
+        match aws.ec2.delete_snapshot(snapshot).await {
+            Ok(()) => outcome.done(),
+            Err(error) if error.kind == Kind::InUse => outcome.kept(snapshot, error),
+            // the policy of the function denies, and EC2 refuses, what came to be held since it was read
+            Err(error) if matches!(error.kind, Kind::Refused | Kind::Denied) => match aws.ec2.is_held(snapshot).await {
+                Ok(true) => outcome.kept(snapshot, "held meanwhile"),
+                Ok(false) | Err(_) => outcome.failed(snapshot, error),
+            },
+            Err(error) => outcome.failed(snapshot, error),
+        }
+    });
     Ok(report.await)
 }
 

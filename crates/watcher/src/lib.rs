@@ -26,9 +26,14 @@ pub async fn run(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
     };
     for region in delete::regions_to_ask(&deletion, run) {
         let there = aws.in_region(&region);
-        // without an answer the finding says so
-        if let (Ok(instances), Ok(volumes)) = (there.instances_with_choice().await, there.volumes_with_choice().await) {
-            deletion.elsewhere.insert(region, Enrolment::of(&instances, &volumes));
+        match (there.instances_with_choice().await, there.volumes_with_choice().await) {
+            (Ok(instances), Ok(volumes)) => {
+                drop(deletion.elsewhere.insert(region, Enrolment::of(&instances, &volumes)))
+            }
+            // the finding says that there was no answer
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::warn!(%region, %error, "did not say which volumes are enrolled")
+            }
         }
     }
     let mut destinations = BTreeMap::new();
@@ -37,9 +42,10 @@ pub async fn run(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
         destinations.insert(region, copies);
     }
     let plan = watch::plan(&Inventory { instances, volumes, deletion, destinations }, run);
-    let report = apply(plan, context, async |digest| match aws.publish(digest, &run.settings).await {
-        Ok(()) => Outcome::done(),
-        Err(error) => Outcome::failed("alert topic", error),
-    });
+    let report =
+        apply(plan, context, async |digest, outcome: &mut Outcome| match aws.publish(digest, &run.settings).await {
+            Ok(()) => outcome.done(),
+            Err(error) => outcome.failed("alert topic", error),
+        });
     Ok(report.await)
 }

@@ -15,7 +15,7 @@ use crate::peers::{
 
 #[tokio::test(start_paused = true)]
 async fn one_refused_volume_costs_no_other() {
-    for code in ["IncorrectState", "ConcurrentSnapshotLimitExceeded", "PendingSnapshotLimitExceeded"] {
+    for code in ["IncorrectState", "ConcurrentSnapshotLimitExceeded"] {
         let (world, volumes) = trio().await;
         world.simulator().refuse_snapshots_of(&volumes["/dev/sdf"], code);
         let report = world.run(Job::Creator, HOME, FIRST).await;
@@ -73,10 +73,23 @@ async fn a_set_that_is_refused_without_a_name_is_taken_one_by_one() {
     world.simulator().refuse_snapshots_of(&volumes["/dev/sdg"], "IncorrectState");
     let report = world.run(Job::Creator, HOME, FIRST).await;
     assert_eq!((calls_of(&report, "CreateSnapshots"), calls_of(&report, "CreateSnapshot")), (1, 3));
-    assert_eq!(resources(&report.failed), set([&volumes["/dev/sdg"]]));
+    let instance = automated(&world, HOME)[0].tags["Source_InstanceId"].clone();
+    assert_eq!(resources(&report.failed), set([&volumes["/dev/sdg"], &instance]), "the set is told of as well");
     assert_eq!(taken_of(&world), set([&volumes["/dev/xvda"], &volumes["/dev/sdf"]]));
     assert_eq!(told(&report), standing(&world, HOME));
     assert!(are_tagged(&automated(&world, HOME)));
+}
+
+/// Taking its volumes one by one would hide day after day that the set is not crash-consistent.
+#[tokio::test(start_paused = true)]
+async fn a_set_that_the_account_may_not_take_is_not_taken_apart() {
+    for code in ["UnauthorizedOperation", "PendingSnapshotLimitExceeded", "SnapshotLimitExceeded"] {
+        let (world, _) = trio().await;
+        world.simulator().inject(Fault::new("CreateSnapshots", status(400, code)).always());
+        let report = world.run(Job::Creator, HOME, FIRST).await;
+        assert_eq!((calls_of(&report, "CreateSnapshots"), calls_of(&report, "CreateSnapshot")), (1, 0), "{code}");
+        assert!(report.failed.len() == 1 && report.failed[0].cause.contains(code), "{:?}", report.failed);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,6 +100,10 @@ async fn what_a_refused_volume_lacks_the_same_event_brings() {
     world.simulator().allow_snapshots_of(&volumes["/dev/sdf"]);
     world.run_well(Job::Creator, HOME, FIRST).await;
     assert!(each_taken_once(&world, FIRST, 3));
+    // and the watcher tells that they are not of one moment
+    world.settle().await;
+    let found = world.run_well(Job::Watcher, HOME, FIRST).await.findings;
+    assert_eq!(found.iter().map(|finding| finding.kind).collect::<Vec<_>>(), [FindingKind::NotConsistent]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,7 +22,7 @@ async fn failures_are_published_to_the_alert_topic() {
     assert_eq!((report.applied.len(), report.failed.len()), (1, 1));
     let published = world.simulator().published();
     assert_eq!(published.len(), 1);
-    assert_eq!(published[0].subject.as_deref(), Some("Snapkeeper us-east-1: creator failed (1)"));
+    assert_eq!(published[0].subject.as_deref(), Some("Snapkeeper us-east-1: creator failed (1 failed)"));
     assert!(published[0].message.contains(&volume), "{}", published[0].message);
     assert!(published[0].message.contains("UnauthorizedOperation"), "{}", published[0].message);
 }

@@ -44,7 +44,7 @@ async fn fifty_tags_on_a_snapshot_do_not_stop_its_copy() {
     copy(&world, "2026-11-21T06:00:00Z").await;
     let copies = automated(&world, WEST);
     assert_eq!(copies.len(), 1);
-    assert_eq!(copies[0].tags.len(), 50);
+    assert_eq!(copies[0].tags.len(), 49, "there is room for a hold that comes later");
     for (key, value) in [
         ("DeleteOn", "2026-11-28"),
         ("Backup_Run", FIRST),

@@ -62,7 +62,6 @@ pub(super) fn snapshot(snapshot: &types::Snapshot) -> Option<Snapshot> {
         message: snapshot.state_message().filter(|message| !message.is_empty()).map(str::to_owned),
         started: snapshot.start_time().and_then(instant).unwrap_or_default(),
         description: snapshot.description().unwrap_or_default().to_owned(),
-        encrypted: snapshot.encrypted().unwrap_or_default(),
         archived: snapshot.storage_tier() == Some(&types::StorageTier::Archive),
         tags: tags(snapshot.tags()),
     })

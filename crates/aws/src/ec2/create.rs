@@ -2,7 +2,8 @@
 //!
 //! Neither `CreateSnapshot`, `CreateSnapshots` nor `CopySnapshot` has a client token: a call made twice creates twice.
 //! After no certain answer the account is therefore looked at, by the tags that the call carried, before it is made
-//! again; and it is made again once at most.
+//! again; and it is made again once at most. Where EC2 says that the volume was snapshotted a moment ago, that may have
+//! been the same run, started twice: there, too, it is looked first.
 
 use std::time::Duration;
 
@@ -24,8 +25,11 @@ use crate::{
     presign::Presign,
 };
 
-/// When to look for what an open call may have made: EC2's readings may lag behind its writings by seconds.
+/// When to look for what an open call may have made: EC2's readings may lag behind its writings by seconds. Together they
+/// are as long as EC2 wants between two snapshots of a volume (error code `SnapshotCreationPerVolumeRateExceeded`).
 const LOOKS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10)];
+/// How often a volume that was snapshotted a moment ago, by another run, is tried again.
+const TRIES_TOO_SOON: usize = 4;
 
 impl Ec2 {
     /// Takes a backup: one snapshot, or a crash-consistent set.
@@ -119,11 +123,24 @@ impl Ec2 {
         create: impl AsyncFn() -> Result<Vec<SnapshotId>, Error>,
         look: impl AsyncFn() -> Result<Vec<Snapshot>, Error>,
     ) -> Result<Vec<SnapshotId>, Error> {
-        let mut outcome = create().await;
-        for may_repeat in [true, false] {
-            let Err(open) = &outcome else { return outcome };
-            if open.kind != Kind::Open {
-                return outcome;
+        let (mut open, mut too_soon) = (0, 0);
+        loop {
+            let outcome = create().await;
+            let kind = match &outcome {
+                Ok(_) => return outcome,
+                Err(error) => error.kind,
+            };
+            match kind {
+                Kind::Open => open += 1,
+                Kind::TooSoon => too_soon += 1,
+                Kind::Throttled
+                | Kind::Busy
+                | Kind::CopiesFull
+                | Kind::InUse
+                | Kind::NotFound
+                | Kind::Refused
+                | Kind::Denied
+                | Kind::Unsent => return outcome,
             }
             for wait in LOOKS {
                 sleep(wait).await;
@@ -135,10 +152,9 @@ impl Ec2 {
                     Err(_) => return outcome,
                 }
             }
-            if may_repeat {
-                outcome = create().await;
+            if open > 1 || too_soon >= TRIES_TOO_SOON {
+                return outcome;
             }
         }
-        outcome
     }
 }

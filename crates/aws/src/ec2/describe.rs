@@ -134,6 +134,16 @@ impl Ec2 {
         .await
     }
 
+    /// Whether the operator holds a snapshot now: by `KeepForever` or by a lock.
+    ///
+    /// # Errors
+    /// If that cannot be read.
+    pub async fn is_held(&self, id: &SnapshotId) -> Result<bool, Error> {
+        let this = [("snapshot-id".to_owned(), id.to_string())].into();
+        let tagged = self.snapshots_where(filters(this)).await?.iter().any(Snapshot::is_kept_forever);
+        Ok(tagged || self.locked_snapshots().await?.contains(id))
+    }
+
     /// The snapshots that own images use: registered, deprecated or disabled ones.
     ///
     /// # Errors

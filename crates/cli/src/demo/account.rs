@@ -3,15 +3,16 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, anyhow};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use snapkeeper_aws::{Aws, Options};
 use snapkeeper_core::{
     calls::Calls,
     run::{Job, Run},
     settings::Settings,
+    tags,
 };
 use snapkeeper_lambda::{Context, Report};
-use snapkeeper_simulator::{Config, Simulator, Snapshot};
+use snapkeeper_simulator::{Config, Simulator, Snapshot, SnapshotState};
 
 /// The account's regions.
 pub(super) const REGIONS: [&str; 3] = ["us-east-1", "us-west-2", "eu-west-1"];
@@ -23,9 +24,52 @@ pub(super) struct Account {
     calls: Calls,
     /// Each instance's region and id, by its name.
     instances: BTreeMap<&'static str, (&'static str, String)>,
-    /// What ids are called in the output.
+    /// What instances, volumes and images are called in the output, by id.
     names: BTreeMap<String, String>,
+    /// Every snapshot that is there or was deleted, by id.
+    snapshots: BTreeMap<String, Known>,
     image: Option<String>,
+}
+
+/// A snapshot as it truly is, or was.
+pub(super) struct Known {
+    pub(super) region: String,
+    pub(super) snapshot: Snapshot,
+    pub(super) is_there: bool,
+}
+
+impl Known {
+    /// The day of its backup.
+    pub(super) fn day(&self) -> NaiveDate {
+        let run = self.tag(tags::BACKUP_RUN).and_then(|run| run.parse::<DateTime<Utc>>().ok());
+        run.unwrap_or(self.snapshot.start_time).date_naive()
+    }
+
+    /// The day from which it may be deleted.
+    pub(super) fn due(&self) -> Option<NaiveDate> {
+        self.tag(tags::DELETE_ON)?.parse().ok()
+    }
+
+    pub(super) fn is_copy(&self) -> bool {
+        self.tag(tags::SOURCE_SNAPSHOT_ID).is_some()
+    }
+
+    pub(super) fn kind(&self) -> &'static str {
+        if self.is_copy() { "copy" } else { "backup" }
+    }
+
+    pub(super) fn is_good(&self) -> bool {
+        self.snapshot.state == SnapshotState::Completed
+    }
+
+    /// The id of its instance.
+    pub(super) fn instance(&self) -> &str {
+        self.tag(tags::SOURCE_INSTANCE_ID).unwrap_or_default()
+    }
+
+    pub(super) fn tag(&self, key: &str) -> Option<&str> {
+        self.snapshot.tags.get(key).map(String::as_str)
+    }
 }
 
 impl Account {
@@ -40,6 +84,8 @@ impl Account {
             let settings = Settings::from_variables([("SNAPKEEPER_ALERT_TOPIC_ARN".to_owned(), topic)])?;
             let aws = Aws::connect(Options {
                 region: Some(region.parse()?),
+                // nobody looks at it, but without one the SDK would take the user's
+                endpoint_url: Some("https://ec2.simulated.invalid".to_owned()),
                 keys: Some(("DEMO".to_owned(), "secret".to_owned())),
                 http_client: Some(simulator.http_client()),
                 calls: calls.clone(),
@@ -48,8 +94,8 @@ impl Account {
             .await?;
             regions.insert(region, (aws, settings));
         }
-        let (instances, names) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { simulator, regions, calls, instances, names, image: None })
+        let (instances, names, snapshots) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Ok(Self { simulator, regions, calls, instances, names, snapshots, image: None })
     }
 
     /// Lets time pass.
@@ -65,16 +111,57 @@ impl Account {
         Ok(crate::run::job(aws, &Context::new(run), &self.calls).await)
     }
 
-    /// The words with names for ids. A device's name stands in its volume's already.
+    /// Looks at the snapshots that are there and at those that were deleted, so that they can be told of.
+    pub(super) fn look(&mut self) {
+        let deleted = self.simulator.deletions().into_iter();
+        let deleted = deleted.map(|it| Known { region: it.region, snapshot: it.snapshot, is_there: false });
+        let there = REGIONS.iter().flat_map(|region| {
+            let snapshots = self.simulator.snapshots(ACCOUNT, region).into_iter();
+            snapshots.map(move |snapshot| Known { region: (*region).to_owned(), snapshot, is_there: true })
+        });
+        self.snapshots = deleted.chain(there).map(|known| (known.snapshot.id.clone(), known)).collect();
+    }
+
+    /// A snapshot as it was when last looked at.
+    pub(super) fn snapshot(&self, id: &str) -> Option<&Known> {
+        self.snapshots.get(id)
+    }
+
+    /// Every snapshot as it was when last looked at.
+    pub(super) fn snapshots(&self) -> impl Iterator<Item = &Known> {
+        self.snapshots.values()
+    }
+
+    /// The words with names for ids.
     pub(super) fn in_names(&self, words: &str) -> String {
         let mut words = words.to_owned();
+        let ids: Vec<String> = words
+            .match_indices("snap-")
+            .map(|(at, _)| words[at..].chars().take_while(|it| it.is_ascii_alphanumeric() || *it == '-').collect())
+            .collect();
+        for known in ids.iter().filter_map(|id| self.snapshot(id)) {
+            let (id, volume) = (&known.snapshot.id, &known.snapshot.volume_id);
+            let name = format!("the {} of {} of {}", known.kind(), known.instance(), known.day().format("%d %b"));
+            words = words.replace(&format!("{id} of {volume}"), &name).replace(id, &name);
+        }
         for (id, name) in &self.names {
+            // a device's name stands in its volume's already
             if let Some((_, device)) = name.split_once(':') {
                 words = words.replace(&format!("{id} ({device})"), name);
             }
             words = words.replace(&format!("{id} ({name})"), name).replace(id, name);
         }
+        for name in self.names.values() {
+            if let Some((instance, _)) = name.split_once(':') {
+                words = words.replace(&format!("{name} of {instance}"), name);
+            }
+        }
         words
+    }
+
+    /// What an instance is called.
+    pub(super) fn name_of<'a>(&'a self, id: &'a str) -> &'a str {
+        self.names.get(id).map_or(id, String::as_str)
     }
 
     /// Every instance there ever was: name, region, id.
@@ -83,18 +170,11 @@ impl Account {
     }
 
     /// The snapshots of an instance in a region, the oldest first.
-    pub(super) fn snapshots_of(&self, instance: &str, region: &str) -> Vec<Snapshot> {
+    fn snapshots_of(&self, instance: &str, region: &str) -> Vec<Snapshot> {
         let mut snapshots = self.simulator.snapshots(ACCOUNT, region);
-        snapshots.retain(|snapshot| snapshot.tags.get("Source_InstanceId").is_some_and(|id| id == instance));
+        snapshots.retain(|snapshot| snapshot.tags.get(tags::SOURCE_INSTANCE_ID).is_some_and(|id| id == instance));
         snapshots.sort_by_key(|snapshot| snapshot.start_time);
         snapshots
-    }
-
-    /// Of which instance a deleted snapshot was, and when it was begun.
-    pub(super) fn deleted(&self, snapshot: &str) -> Option<(String, DateTime<Utc>)> {
-        let deletions = self.simulator.deletions();
-        let deleted = &deletions.iter().rfind(|deletion| deletion.snapshot.id == snapshot)?.snapshot;
-        Some((deleted.tags.get("Source_InstanceId")?.clone(), deleted.start_time))
     }
 
     pub(super) fn run_instance(
@@ -137,22 +217,13 @@ impl Account {
         self.tag(region, &volume, "Backup", "No")
     }
 
-    pub(super) fn keep_forever_newest(&mut self, name: &str) -> anyhow::Result<()> {
+    pub(super) fn keep_forever_newest(&self, name: &str) -> anyhow::Result<()> {
         let (region, id) = self.instance(name)?;
         let snapshots = self.snapshots_of(id, region);
         let newest = snapshots.last().context("no snapshot")?.start_time;
         for snapshot in snapshots.iter().filter(|snapshot| snapshot.start_time == newest) {
-            self.tag(region, &snapshot.id, "KeepForever", "")?;
+            self.tag(region, &snapshot.id, tags::KEEP_FOREVER, "")?;
         }
-        // the copies of these as well
-        let of_newest = |snapshot: &Snapshot| {
-            let source = snapshot.tags.get("Source_SnapshotId");
-            snapshots.iter().any(|it| it.start_time == newest && (it.id == snapshot.id || source == Some(&it.id)))
-        };
-        let called = format!("the backup of {name} of {}", newest.format("%d %b"));
-        let named = REGIONS.iter().flat_map(|region| self.snapshots_of(id, region)).filter(of_newest);
-        let named: Vec<(String, String)> = named.map(|snapshot| (snapshot.id, called.clone())).collect();
-        self.names.extend(named);
         Ok(())
     }
 
@@ -168,10 +239,6 @@ impl Account {
             ("BlockDeviceMapping.1.Ebs.SnapshotId", newest.id.as_str()),
         ];
         let image = self.ec2(region, "RegisterImage", &call)?.context("no image")?;
-        self.names.insert(
-            newest.id.clone(),
-            format!("the snapshot of {name}'s root of {}", newest.start_time.format("%d %b")),
-        );
         self.names.insert(image.clone(), "the image `golden`".to_owned());
         self.image = Some(image);
         Ok(())

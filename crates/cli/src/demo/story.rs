@@ -96,7 +96,7 @@ fn found(account: &mut Account) -> anyhow::Result<Vec<Deed>> {
     account.run_instance(east, "forgotten-1", &[], &[])?;
     account.run_instance("eu-west-1", "crm-1", &[], &[("Backup", "Yes"), ("Retention", "14d"), ("Copy_Dest", east)])?;
     let rows = [
-        "web-1        Backup=Yes Copy_Dest=us-west-2: two volumes, kept 7 days by default",
+        "web-1        Backup=Yes Copy_Dest=us-west-2: two volumes, 7d by default",
         "db-1         Backup=Yes Retention='7d 4w 12m' Copy_Dest='us-west-2 eu-west-1'; /dev/sdg is left out by Backup=No",
         "batch-1      Backup=yes Retention=5",
         "legacy-1     Backup=Yes Retention=2weeks: a typing error",

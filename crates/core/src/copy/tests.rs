@@ -42,7 +42,7 @@ fn inventory(snapshots: Vec<Snapshot>, ireland: Vec<Snapshot>, oregon: Vec<Snaps
 
 /// The plan in one line for each thing that it says.
 fn told(plan: &Plan<Copy>) -> Vec<String> {
-    let actions = plan.actions.iter().map(ToString::to_string);
+    let actions = plan.actions.iter().map(|action| action.to_string().replace(": no copy there yet", ""));
     let kept = plan.kept.iter().map(|kept| format!("keep {}: {}", kept.resource, kept.reason));
     let findings = plan.findings.iter().map(|finding| {
         let what = finding.what.split(": expected").next().unwrap();
@@ -118,7 +118,8 @@ fn a_copy_counts_while_it_is_one_or_may_become_one() {
         check_with(vec![copied().named("snap-failed").in_state(Error), copied().in_state(state)], has_it);
     }
     for state in [Error, InRecycleBin] {
-        check_with(vec![copied().in_state(state)], TO_IRELAND);
+        let failed = format!("{TO_IRELAND}: its last copy there failed (snap-c)");
+        check_with(vec![copied().in_state(state)], if state == Error { &failed } else { TO_IRELAND });
     }
     // a copy of another snapshot, by another hand, or elsewhere is none of this one
     check_with(vec![copied().tagged(SOURCE_SNAPSHOT_ID, "snap-other")], TO_IRELAND);
@@ -208,7 +209,7 @@ fn where_fifty_tags_are_too_few_our_own_and_the_name_come_first() {
     let many = (0..41).fold(yesterday().tagged(NAME, "web"), |it, n| it.tagged(&format!("0-tag{n:02}"), "x"));
     let many = many.tagged("Source_Devices_2", "/dev/sdz=vol-z");
     let tags = only_copy(many, &run(RUN)).tags;
-    assert_eq!(tags.iter().count(), 50);
+    assert_eq!(tags.iter().count(), 49, "there is room for a hold that comes later");
     for key in [TYPE, DELETE_ON, BACKUP_RUN, SOURCE_INSTANCE_ID, SOURCE_SNAPSHOT_ID, SOURCE_DEVICES, NAME] {
         assert!(tags.has(key), "{key}");
     }
@@ -255,7 +256,8 @@ fn a_copy_made_earlier_gets_the_hold_and_the_date_that_its_primary_got_since() {
 fn a_failed_copy_or_one_by_hand_is_not_tagged() {
     for copy in [copied().in_state(Error), copied().untagged(TYPE)] {
         let held = yesterday().tagged(KEEP_FOREVER, "");
-        check(&inventory(vec![held], vec![copy], vec![]), &[TO_IRELAND]);
+        let told = told(&plan(&inventory(vec![held], vec![copy], vec![]), &run(RUN)));
+        assert!(told.len() == 1 && told[0].starts_with(TO_IRELAND), "{told:?}");
     }
 }
 
@@ -304,4 +306,32 @@ fn the_regions_to_read_are_those_that_primaries_name() {
     ];
     let named: Vec<Region> = destinations(&snapshots, &run(RUN)).into_iter().collect();
     assert_eq!(named, [region(IRELAND), region(OREGON)]);
+}
+
+/// Each try leaves a snapshot in `error` behind.
+#[test]
+fn while_copies_of_a_volume_fail_only_its_newest_primary_is_tried() {
+    let primary = |id, day| automated(id, "vol-a", day).until("2027-01-01").tagged(COPY_DEST, IRELAND).named(id);
+    let copy = |id: &str, of: &str, state| {
+        automated(id, "vol-a", "2026-11-20").until("2027-01-01").made_copy_of(of, "us-east-1").in_state(state)
+    };
+    let primaries =
+        || vec![primary("snap-1", "2026-11-18"), primary("snap-2", "2026-11-19"), primary("snap-3", "2026-11-20")];
+    check(
+        &inventory(primaries(), vec![copy("snap-c", "snap-2", Error)], vec![]),
+        &[
+            "copy snap-3 of vol-a to eu-west-1: its last copy there failed (snap-c)",
+            "keep snap-2: copies of its volume fail in eu-west-1 (snap-c): the newest is tried first",
+            "keep snap-1: copies of its volume fail in eu-west-1 (snap-c): the newest is tried first",
+        ],
+    );
+    // once one is under way again, all are
+    check(
+        &inventory(primaries(), vec![copy("snap-c", "snap-2", Error), copy("snap-d", "snap-3", Pending)], vec![]),
+        &[
+            "copy snap-2 of vol-a to eu-west-1",
+            "copy snap-1 of vol-a to eu-west-1",
+            "keep snap-3: eu-west-1 has snap-d",
+        ],
+    );
 }

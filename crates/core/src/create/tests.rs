@@ -183,7 +183,7 @@ fn the_one_whose_last_good_backup_is_oldest_goes_first() {
     let good = |id, volume, day| automated(id, volume, day).until("2027-01-01");
     let inventory = Inventory {
         instances: vec![
-            instance("i-1", &["vol-a"], &[YES]),
+            instance("i-1", &["vol-a"], &[YES, (RETENTION, "7d")]),
             instance("i-2", &["vol-b"], &[YES]),
             instance("i-3", &["vol-c"], &[YES]),
             instance("i-4", &["vol-d"], &[YES]),
@@ -286,7 +286,7 @@ fn a_step_is_told_in_words() {
     let date = Date { snapshot: "snap-1".into(), taken: day("2026-11-10"), delete_on: day("2026-11-17") };
     for (action, words, resource) in [
         (Create::Backup(of_one), "snapshot vol-a of i-1 (web), undated: its tag Retention cannot be read", "i-1"),
-        (Create::Backup(of_two), "snapshot 2 volumes of i-1 together, kept until 2026-11-28", "i-1"),
+        (Create::Backup(of_two), "snapshot 2 volumes of i-1 together, kept until 2026-11-28: 7d by default", "i-1"),
         (Create::Date(date), "date snap-1, taken undated on 2026-11-10: kept until 2026-11-17", "snap-1"),
     ] {
         assert_eq!(action.to_string(), words);

@@ -287,6 +287,15 @@ fn an_incomplete_set_is_found_once() {
 }
 
 #[test]
+fn a_set_whose_members_are_of_different_moments_is_not_consistent() {
+    let set = |id, volume| automated(id, volume, "2026-11-21").in_set("i-1", &["vol-a", "vol-b"]);
+    let later = |it: Snapshot| Snapshot { started: it.started + chrono::TimeDelta::seconds(2), ..it };
+    check(&of(&["vol-a", "vol-b"], vec![set("snap-a", "vol-a"), set("snap-b", "vol-b")]), &[]);
+    let apart = of(&["vol-a", "vol-b"], vec![set("snap-a", "vol-a"), later(set("snap-b", "vol-b"))]);
+    check(&apart, &["NotConsistent snap-a: its set of i-1 was begun at different moments"]);
+}
+
+#[test]
 fn a_set_that_stays_in_progress_is_incomplete() {
     let set = |id, volume| automated(id, volume, "2026-11-19").in_set("i-1", &["vol-a", "vol-b"]);
     let inventory = of(&["vol-a", "vol-b"], vec![set("snap-a", "vol-a"), set("snap-b", "vol-b").in_state(Pending)]);

@@ -175,26 +175,29 @@ fn what_was_taken_undated_is_dated_from_its_day_once_the_tag_can_be_read() {
         check(&after(vec![snapshot], tags), expected);
     }
     let backup = "backup i-1: vol-a";
-    check_dating(undated(), &[YES], &[backup, "date snap-1: 2026-11-17"]);
+    let again = [YES, (RETENTION, "7d")];
+    check_dating(undated(), &again, &[backup, "date snap-1: 2026-11-17"]);
     check_dating(undated(), &[YES, (RETENTION, "3m")], &[backup, "date snap-1: 2027-02-10"]);
-    check_dating(undated().in_state(Error), &[YES], &[backup, "date snap-1: 2026-11-17"]);
-    check_dating(undated().in_state(Pending), &[YES], &[backup, "date snap-1: 2026-11-17"]);
+    check_dating(undated().in_state(Error), &again, &[backup, "date snap-1: 2026-11-17"]);
+    check_dating(undated().in_state(Pending), &again, &[backup, "date snap-1: 2026-11-17"]);
     check_dating(undated(), &[YES, (RETENTION, "x")], &[backup, "find i-1: tag Retention is \"x\""]);
+    // a tag that was taken away is not one that can be read again
+    check_dating(undated(), &[YES], &[backup]);
     // it expires although nothing more is taken of its instance
-    check_dating(undated(), &[(BACKUP, "No")], &["date snap-1: 2026-11-17", "keep i-1: opted_out"]);
+    check_dating(undated(), &[(BACKUP, "No"), (RETENTION, "7d")], &["date snap-1: 2026-11-17", "keep i-1: opted_out"]);
     // nothing else is touched
-    check_dating(undated().until("2026-12-24"), &[YES], &[backup]);
-    check_dating(undated().until("soon"), &[YES], &[backup]);
-    check_dating(undated().tagged(KEEP_FOREVER, ""), &[YES], &[backup]);
-    check_dating(undated().untagged(crate::tags::TYPE), &[YES], &[backup]);
-    check_dating(undated().made_copy_of("snap-p", "eu-west-1"), &[YES], &[backup]);
-    check_dating(undated().in_set("i-2", &["vol-a"]), &[YES], &[backup]);
-    check_dating(undated().untagged(crate::tags::SOURCE_INSTANCE_ID), &[YES], &[backup]);
+    check_dating(undated().until("2026-12-24"), &again, &[backup]);
+    check_dating(undated().until("soon"), &again, &[backup]);
+    check_dating(undated().tagged(KEEP_FOREVER, ""), &again, &[backup]);
+    check_dating(undated().untagged(crate::tags::TYPE), &again, &[backup]);
+    check_dating(undated().made_copy_of("snap-p", "eu-west-1"), &again, &[backup]);
+    check_dating(undated().in_set("i-2", &["vol-a"]), &again, &[backup]);
+    check_dating(undated().untagged(crate::tags::SOURCE_INSTANCE_ID), &again, &[backup]);
 }
 
 #[test]
 fn a_volume_left_out_since_is_dated_all_the_same() {
-    let mut inventory = after(vec![undated()], &[YES]);
+    let mut inventory = after(vec![undated()], &[YES, (RETENTION, "7d")]);
     inventory.volumes = vec![volume("vol-a", &[(BACKUP, "No")])];
     check(&inventory, &["date snap-1: 2026-11-17", "keep i-1: opted_out"]);
 }
@@ -233,4 +236,21 @@ fn of_several_undated_ones_the_first_good_one_is_kept_longer() {
             "date snap-wednesday: 2026-11-25",
         ],
     );
+}
+
+/// Nobody's backup goes before the one who keeps it longest lets go.
+#[test]
+fn what_is_shared_is_dated_by_whoever_keeps_it_longest_and_by_nobody_who_cannot_be_read() {
+    let shared = || automated("snap-1", "vol-a", "2026-11-10").in_set("i-1", &["vol-a"]);
+    let of = |first: &[(&str, &str)], second: &[(&str, &str)]| {
+        let instances = vec![instance("i-1", &["vol-a"], first), instance("i-2", &["vol-a"], second)];
+        Inventory { instances, snapshots: vec![shared()], ..Inventory::default() }
+    };
+    let (week, year, typo) = ([YES, (RETENTION, "7d")], [YES, (RETENTION, "1y")], [YES, (RETENTION, "x")]);
+    let taken_with = "keep i-2: taken_with_another";
+    let found = "find i-2: tag Retention is \"x\"";
+    check(&of(&week, &year), &["backup i-1: vol-a", "date snap-1: 2027-11-10", taken_with]);
+    check(&of(&week, &typo), &["backup i-1: vol-a", taken_with, found]);
+    assert_eq!(delete_on(&of(&week, &year), "2026-11-12").as_deref(), Some("2027-11-12"));
+    assert_eq!(delete_on(&of(&week, &typo), "2026-11-12"), None);
 }

@@ -148,7 +148,6 @@ impl Account {
                 message: None,
                 started: run.instant,
                 description: backup.description(),
-                encrypted: false,
                 archived: false,
                 tags: backup.tags.clone(),
             })
