@@ -119,7 +119,10 @@ impl Aws {
             loader = loader.profile_name(profile).credentials_provider(provider);
         }
         if let Some((key, secret)) = options.keys {
-            loader = loader.credentials_provider(Credentials::new(key, secret, None, None, "given"));
+            loader = loader
+                .credentials_provider(Credentials::new(key, secret, None, None, "given"))
+                .use_fips(false)
+                .use_dual_stack(false);
         }
         if let Some(client) = options.http_client {
             loader = loader.http_client(client);

@@ -98,6 +98,7 @@ async fn what_a_refused_volume_lacks_the_same_event_brings() {
     world.simulator().refuse_snapshots_of(&volumes["/dev/sdf"], "IncorrectState");
     world.run(Job::Creator, HOME, FIRST).await;
     world.simulator().allow_snapshots_of(&volumes["/dev/sdf"]);
+    world.settle().await;
     world.run_well(Job::Creator, HOME, FIRST).await;
     assert!(each_taken_once(&world, FIRST, 3));
     // and the watcher tells that they are not of one moment
