@@ -98,6 +98,29 @@ async fn the_exit_status_tells_whether_something_failed_or_the_call_was_wrong() 
     }
 }
 
+/// As in the AWS CLI; else the manager would delete in another account.
+#[tokio::test]
+async fn a_profile_goes_before_keys_in_the_environment() {
+    let world = World::listener().await;
+    let place = std::env::temp_dir().join(format!("snapkeeper-profile-{}", std::process::id()));
+    let keys = "aws_access_key_id = 210987654321\naws_secret_access_key = secret\n";
+    std::fs::write(&place, format!("[other]\n{keys}region = eu-west-1\n")).unwrap();
+    let run = async |profile: &str| {
+        let mut command = binary("snapkeeper");
+        command.env("AWS_SHARED_CREDENTIALS_FILE", &place);
+        command.args(["run", "watcher", "--profile", profile, "--endpoint-url", &world.endpoint().unwrap()]);
+        tokio::process::Command::from(command).kill_on_drop(true).output().await.unwrap()
+    };
+    let (known, unknown) = (run("other").await, run("nope").await);
+    std::fs::remove_file(&place).unwrap();
+    assert_eq!(known.status.code(), Some(0), "{}", err(&known));
+    let calls = world.simulator().calls();
+    assert!(!calls.is_empty());
+    assert!(calls.iter().all(|call| (call.account.as_str(), call.region.as_str()) == ("210987654321", "eu-west-1")));
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(err(&unknown).contains("profile `nope`"), "{}", err(&unknown));
+}
+
 #[tokio::test]
 async fn simulate_serves_what_a_client_of_another_make_can_use() {
     let mut command = binary("snapkeeper");

@@ -14,7 +14,8 @@ mod sns;
 use std::{sync::Arc, time::Duration};
 
 use aws_config::{
-    BehaviorVersion, SdkConfig, profile::ProfileFileCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig,
+    BehaviorVersion, SdkConfig, default_provider::region, profile::ProfileFileCredentialsProvider,
+    provider_config::ProviderConfig, retry::RetryConfig, timeout::TimeoutConfig,
 };
 use aws_credential_types::{Credentials, provider::ProvideCredentials};
 pub use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -112,7 +113,14 @@ impl Aws {
         }
         if let Some(profile) = options.profile {
             // as in the AWS CLI, a profile that was asked for goes before keys that happen to be in the environment
-            let provider = ProfileFileCredentialsProvider::builder().profile_name(&profile).build();
+            let region = match &options.region {
+                Some(region) => Some(aws_config::Region::new(region.to_string())),
+                None => region::Builder::default().profile_name(&profile).build().region().await,
+            };
+            let provider = ProfileFileCredentialsProvider::builder()
+                .profile_name(&profile)
+                .configure(&ProviderConfig::default().with_region(region))
+                .build();
             if let Err(error) = provider.provide_credentials().await {
                 return Err(NotConnected::Profile { profile, cause: error::chain(&error) });
             }

@@ -91,7 +91,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Output::Text => text::report(&report),
         Output::Json => serde_json::to_string_pretty(&report)? + "\n",
     })?;
-    Ok(if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if report.succeeded() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 /// Where the SDK looks for an endpoint when none is given.

@@ -253,7 +253,7 @@ impl<'a> Existing<'a> {
                 |unit, count| volumes.iter().all(|volume| self.covers(volume, &members, taken, unit, count, dated));
             let policies = policies(policy, &volumes, sharers);
             // a tag that was taken away is not one that can be read again
-            if !policies.iter().any(|policy| policy.says_retention) {
+            if !policies.iter().all(|policy| policy.says_retention) {
                 continue;
             }
             let Some(Decision { delete_on, .. }) = decide(&policies, taken, covered) else { continue };

@@ -32,10 +32,12 @@ pub async fn run(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
             Ok(()) => outcome.done(),
             Err(error) if error.kind == Kind::InUse => outcome.kept(snapshot, error),
             // the policy of the function denies, and EC2 refuses, what came to be held since it was read
-            Err(error) if matches!(error.kind, Kind::Refused | Kind::Denied) => match aws.ec2.is_held(snapshot).await {
-                Ok(true) => outcome.kept(snapshot, "held meanwhile"),
-                Ok(false) | Err(_) => outcome.failed(snapshot, error),
-            },
+            Err(error) if matches!(error.kind, Kind::Refused | Kind::Denied | Kind::Busy) => {
+                match aws.ec2.is_held(snapshot).await {
+                    Ok(true) => outcome.kept(snapshot, "held meanwhile"),
+                    Ok(false) | Err(_) => outcome.failed(snapshot, error),
+                }
+            }
             Err(error) => outcome.failed(snapshot, error),
         }
     });

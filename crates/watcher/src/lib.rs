@@ -28,11 +28,11 @@ pub async fn run(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
         let there = aws.in_region(&region);
         match (there.instances_with_choice().await, there.volumes_with_choice().await) {
             (Ok(instances), Ok(volumes)) => {
-                drop(deletion.elsewhere.insert(region, Enrolment::of(&instances, &volumes)))
+                drop(deletion.elsewhere.insert(region, Enrolment::of(&instances, &volumes)));
             }
             // the finding says that there was no answer
             (Err(error), _) | (_, Err(error)) => {
-                tracing::warn!(%region, %error, "did not say which volumes are enrolled")
+                tracing::warn!(%region, %error, "did not say which volumes are enrolled");
             }
         }
     }

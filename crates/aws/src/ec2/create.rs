@@ -28,7 +28,7 @@ use crate::{
 /// When to look for what an open call may have made: EC2's readings may lag behind its writings by seconds. Together they
 /// are as long as EC2 wants between two snapshots of a volume (error code `SnapshotCreationPerVolumeRateExceeded`).
 const LOOKS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10)];
-/// How often a volume that was snapshotted a moment ago, by another run, is tried again.
+/// How often a volume that was snapshotted a moment ago, by another run, is tried in all.
 const TRIES_TOO_SOON: usize = 4;
 
 impl Ec2 {

@@ -251,6 +251,8 @@ fn what_is_shared_is_dated_by_whoever_keeps_it_longest_and_by_nobody_who_cannot_
     let found = "find i-2: tag Retention is \"x\"";
     check(&of(&week, &year), &["backup i-1: vol-a", "date snap-1: 2027-11-10", taken_with]);
     check(&of(&week, &typo), &["backup i-1: vol-a", taken_with, found]);
+    // one that was taken away may have meant longer
+    check(&of(&week, &[YES]), &["backup i-1: vol-a", taken_with]);
     assert_eq!(delete_on(&of(&week, &year), "2026-11-12").as_deref(), Some("2027-11-12"));
     assert_eq!(delete_on(&of(&week, &typo), "2026-11-12"), None);
 }
