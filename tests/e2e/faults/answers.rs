@@ -177,7 +177,7 @@ async fn what_is_throttled_for_ever_fails_alone() {
 
 /// A call that takes effect, and is answered too late.
 fn slow() -> FaultKind {
-    FaultKind::Slow(Duration::from_secs(60))
+    FaultKind::Slow(Duration::from_mins(1))
 }
 
 /// The volume that is alone on its instance.

@@ -54,7 +54,7 @@ fn kinds() -> [FaultKind; 7] {
         FaultKind::CutBefore,
         FaultKind::CutAfter,
         status_after(500, "InternalError"),
-        FaultKind::Slow(Duration::from_secs(60)),
+        FaultKind::Slow(Duration::from_mins(1)),
         FaultKind::Deny,
     ]
 }

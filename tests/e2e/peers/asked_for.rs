@@ -29,7 +29,7 @@ async fn days_weeks_and_months_can_be_kept_together() {
     assert_eq!(days, [months.as_slice(), &weeks, &last_days].concat());
 }
 
-/// ebs_snapper: leave volumes out.
+/// `ebs_snapper`: leave volumes out.
 #[tokio::test(start_paused = true)]
 async fn volumes_can_be_left_out() {
     let world = World::in_process();

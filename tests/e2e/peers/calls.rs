@@ -8,7 +8,7 @@ use super::{
     manage, standing,
 };
 
-/// 200 instances with 500 volumes: 504 calls by joshtrichards, 1,660 by ebs_snapper, 4,000 by shelvery; and 502, 665 and
+/// 200 instances with 500 volumes: 504 calls by joshtrichards, 1,660 by `ebs_snapper`, 4,000 by shelvery; and 502, 665 and
 /// 3,001 for the deletion of the 500 snapshots.
 #[tokio::test(start_paused = true)]
 async fn creation_and_deletion_make_hardly_a_call_too_many() {

@@ -32,7 +32,7 @@ async fn keep_forever_is_honoured_wherever_its_tag_stands() {
     assert_eq!(report.kept_by_reason.get("keep_forever"), Some(&3));
 }
 
-/// ebs_snapper: seven expired, a minimum of five, all seven deleted.
+/// `ebs_snapper`: seven expired, a minimum of five, all seven deleted.
 #[tokio::test(start_paused = true)]
 async fn seven_expired_backups_of_an_enrolled_volume_leave_the_last_good_one() {
     let world = World::in_process();
@@ -46,7 +46,7 @@ async fn seven_expired_backups_of_an_enrolled_volume_leave_the_last_good_one() {
     assert_eq!(standing(&world, HOME), set(&backups[6..]), "nor does a later run take it");
 }
 
-/// ebs_snapper, sebdah: failed ones are counted among the newest that are to stay.
+/// `ebs_snapper`, sebdah: failed ones are counted among the newest that are to stay.
 #[tokio::test(start_paused = true)]
 async fn failed_snapshots_do_not_count_as_good_ones() {
     let world = World::in_process();
@@ -81,7 +81,7 @@ async fn the_last_good_copy_stays_while_newer_copies_fail() {
     assert_eq!(standing(&world, WEST), set([&copies[1].id]));
 }
 
-/// ebs_snapper: the source is not on the only page that was read, so its copy goes.
+/// `ebs_snapper`: the source is not on the only page that was read, so its copy goes.
 #[tokio::test(start_paused = true)]
 async fn a_copy_stays_though_its_source_is_missing_from_the_list() {
     let world = World::in_process();

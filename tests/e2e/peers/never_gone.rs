@@ -12,7 +12,7 @@ use super::{
     deleted, manage, of_run, register_image, set, standing,
 };
 
-/// joshtrichards: `DeleteOn == today`, and a missed day leaks for ever; ebs_snapper: after eight days.
+/// joshtrichards: `DeleteOn == today`, and a missed day leaks for ever; `ebs_snapper`: after eight days.
 #[tokio::test(start_paused = true)]
 async fn a_missed_day_is_caught_up() {
     let world = World::in_process();
@@ -63,7 +63,7 @@ async fn the_tags_are_in_the_call_that_creates() {
     }
 }
 
-/// ebs_snapper: 5,987 snapshots past their date, since their instance is gone.
+/// `ebs_snapper`: 5,987 snapshots past their date, since their instance is gone.
 #[tokio::test(start_paused = true)]
 async fn backups_of_a_terminated_instance_expire() {
     let world = World::in_process();
@@ -131,7 +131,7 @@ async fn one_snapshot_that_cannot_be_deleted_stops_no_other() {
     assert_eq!(standing(&world, HOME), set(last.iter().chain([&due[0], &due[17]])));
 }
 
-/// shelvery, ebs_snapper: clean-up does not finish in time, every day anew.
+/// shelvery, `ebs_snapper`: clean-up does not finish in time, every day anew.
 #[tokio::test(start_paused = true)]
 async fn clean_up_that_runs_out_of_time_goes_on_in_the_next_run() {
     let world = answering_after(Duration::from_secs(10));

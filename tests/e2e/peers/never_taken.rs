@@ -40,7 +40,7 @@ async fn one_malformed_retention_stops_nobody() {
     assert_eq!(dates(&day(1)), [date("2026-12-06"), date("2026-12-06"), date("2026-11-29")]);
 }
 
-/// joshtrichards, ebs_snapper: `DescribeInstances` is read without pages.
+/// joshtrichards, `ebs_snapper`: `DescribeInstances` is read without pages.
 #[tokio::test(start_paused = true)]
 async fn instances_past_the_first_page_are_backed_up() {
     let world = World::in_process();
