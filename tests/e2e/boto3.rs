@@ -25,6 +25,7 @@ async fn boto3_lives_the_life_of_a_snapshot_alike_with_the_simulator_and_with_mo
 
     let (ours, theirs) = (ours.as_array().unwrap(), theirs.as_array().unwrap());
     assert!(theirs.len() > 70, "{} steps", theirs.len());
+    assert!(ours.len() >= theirs.len());
     let differ: Vec<String> = ours
         .iter()
         .zip(theirs)

@@ -12,7 +12,7 @@ mod telling;
 use std::collections::BTreeSet;
 
 use snapkeeper_core::run::Job;
-use snapkeeper_lambda::{Failed, Report};
+use snapkeeper_lambda::{Report, Told};
 use snapkeeper_simulator::{Call, Config, FaultKind, Simulator, Snapshot, SnapshotState};
 use snapkeeper_tests::{
     World,
@@ -104,7 +104,7 @@ fn told(report: &Report) -> BTreeSet<String> {
 }
 
 /// What these are about.
-fn resources(failed: &[Failed]) -> BTreeSet<String> {
+fn resources(failed: &[Told]) -> BTreeSet<String> {
     failed.iter().map(|it| it.resource.clone()).collect()
 }
 

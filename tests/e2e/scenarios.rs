@@ -8,7 +8,7 @@ use snapkeeper_tests::{World, operator::tag};
 
 /// One test for each door and scenario. moto completes snapshots at once, ignores exclusions, knows no locks (the
 /// program that starts it answers that there are none), forgets which snapshots an image was registered with, keeps a
-/// copy's `VolumeId`, and lets nothing hibernate; a scenario that needs more of it stands under `not on moto`.
+/// copy's `VolumeId`, and knows no multi-attach volumes and no hibernation; a scenario that needs more of it stands under `not on moto`.
 macro_rules! scenarios {
     (everywhere { $($scenario:ident)* } not on moto { $($ours:ident)* }) => {
         mod in_process {
@@ -27,7 +27,7 @@ macro_rules! scenarios {
 
 scenarios! {
     everywhere {
-    a_backup_is_taken_once_a_run_and_expires_on_its_day
+        a_backup_is_taken_once_a_run_and_expires_on_its_day
     copies_are_made_once_in_each_region_and_expire_like_their_primaries
     tags_that_cannot_be_read_stop_nobody_and_are_made_good_later
     what_is_held_or_made_by_hand_stays

@@ -110,11 +110,7 @@ fn kind(code: Option<&str>, status: StatusCode) -> Kind {
         "ConcurrentSnapshotLimitExceeded" | "IncorrectState" | "InvalidState" => Kind::Busy,
         "ResourceLimitExceeded" => Kind::CopiesFull,
         "InvalidSnapshot.InUse" => Kind::InUse,
-        "InvalidSnapshot.NotFound"
-        | "InvalidVolume.NotFound"
-        | "InvalidInstanceID.NotFound"
-        // of an instance that is terminated, and still listed
-        | "IncorrectInstanceState" => Kind::NotFound,
+        "InvalidSnapshot.NotFound" | "InvalidVolume.NotFound" | "InvalidInstanceID.NotFound" => Kind::NotFound,
         "UnauthorizedOperation"
         | "AuthFailure"
         | "OptInRequired"

@@ -11,7 +11,11 @@ mod presign;
 mod rates;
 mod sns;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use aws_config::{
     BehaviorVersion, SdkConfig, default_provider::region, profile::ProfileFileCredentialsProvider,
@@ -21,6 +25,7 @@ use aws_credential_types::{Credentials, provider::ProvideCredentials};
 pub use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use snapkeeper_core::{
     calls::Calls,
+    enrolment::Enrolment,
     ids::Region,
     notice::Notice,
     settings::{ApiRate, Settings},
@@ -151,6 +156,20 @@ impl Aws {
     /// EC2 in another region.
     pub fn in_region(&self, region: &Region) -> Ec2 {
         Ec2::new(&self.config, region, self.caller(region))
+    }
+
+    /// The enrolled volumes of other regions, as far as these answer. What depends on one that does not is kept.
+    pub async fn enrolments(&self, regions: BTreeSet<Region>) -> BTreeMap<Region, Enrolment> {
+        let mut enrolments = BTreeMap::new();
+        for region in regions {
+            match self.in_region(&region).enrolment().await {
+                Ok(enrolment) => {
+                    enrolments.insert(region, enrolment);
+                }
+                Err(error) => tracing::warn!(%region, %error, "did not say which of its volumes are enrolled"),
+            }
+        }
+        enrolments
     }
 
     /// Publishes a notice to the alert topic, if the settings name one.

@@ -7,7 +7,7 @@ use std::{
 
 use owo_colors::OwoColorize;
 use snapkeeper_core::tags;
-use snapkeeper_lambda::{Failed, Report, Step};
+use snapkeeper_lambda::{Report, Step, Told};
 
 /// Up to this many resources left alone are told one by one, after a run; a dry run tells of all.
 const KEPT_TOLD: usize = 10;
@@ -46,7 +46,7 @@ pub(crate) fn report(report: &Report) -> String {
         line(&mut text, format_args!("  {} {what}{}", "✓".green(), made.dimmed()));
     }
     if report.dry_run || report.kept.len() <= KEPT_TOLD {
-        for Failed { resource, cause } in &report.kept {
+        for Told { resource, cause } in &report.kept {
             line(&mut text, format_args!("  {} {resource} {}", "·".dimmed(), format!("left alone: {cause}").dimmed()));
         }
     } else {
@@ -58,7 +58,7 @@ pub(crate) fn report(report: &Report) -> String {
             format_args!("  {} {}", "·".dimmed(), format!("{} left alone: {reasons}", report.kept.len()).dimmed()),
         );
     }
-    for Failed { resource, cause } in &report.unfinished {
+    for Told { resource, cause } in &report.unfinished {
         line(&mut text, format_args!("  {} {resource}: {cause}", "… left for the next run".yellow()));
     }
     for finding in &report.findings {
@@ -66,7 +66,7 @@ pub(crate) fn report(report: &Report) -> String {
         line(&mut text, format_args!("  {} {}: {}{since}", "!".yellow(), finding.resource, finding.what));
         line(&mut text, format_args!("    {}", format!("→ {}", finding.todo).dimmed()));
     }
-    for Failed { resource, cause } in &report.failed {
+    for Told { resource, cause } in &report.failed {
         line(&mut text, format_args!("  {} {resource}: {cause}", "✗ failed".red()));
     }
     let calls: u64 = report.calls.values().sum();

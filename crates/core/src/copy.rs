@@ -42,7 +42,9 @@ pub fn plan(inventory: &Inventory, run: &Run) -> Plan<Copy> {
     let mut destinations: BTreeMap<&Region, Copies<'_>> = BTreeMap::new();
     for (region, copies) in &inventory.destinations {
         match copies {
-            Ok(there) => drop(destinations.insert(region, Copies::among(there))),
+            Ok(there) => {
+                destinations.insert(region, Copies::among(there));
+            }
             Err(cause) => {
                 let cause = format!("could not be looked into: {cause}");
                 plan.refusals.push(Refusal { resource: region.to_string(), cause });

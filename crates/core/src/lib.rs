@@ -3,7 +3,8 @@
 //! Nothing here calls AWS, waits, reads a clock or touches a file. Each job is one module with one function `plan`:
 //! [`create`], [`copy`], [`delete`], [`watch`]. What they share lies beneath: the operator's tags ([`tags`]), how long
 //! to keep ([`retention`], [`calendar`]), what was found in the account ([`inventory`]) and which of it can be restored
-//! from ([`backup`]).
+//! from ([`backup`]). The one thing here that is no decision is the count of calls ([`calls`]), which those who call and
+//! those who report share.
 
 pub mod backup;
 pub mod calendar;

@@ -119,7 +119,8 @@ impl Settings {
                     _ => return Err("true or false"),
                 }
             }
-            _ => {}
+            // `NAMES` has no other, and a test reads each
+            _ => return Err("a known setting"),
         }
         Ok(())
     }

@@ -49,7 +49,9 @@ async fn take(aws: &Aws, backup: &Backup, outcome: &mut Outcome) {
         let named = |id: &str| error.message.contains(id);
         let blamed = backup.members.iter().find(|volume| named(volume.as_str()));
         match (backup.members.as_slice(), blamed) {
-            _ if is_gone && named(backup.instance.as_str()) => outcome.kept(&backup.instance, "gone meanwhile"),
+            _ if named(backup.instance.as_str()) && aws.ec2.is_gone(&backup.instance).await => {
+                outcome.kept(&backup.instance, "gone meanwhile");
+            }
             ([only], _) if is_gone => outcome.kept(only, "gone meanwhile"),
             ([only], _) => outcome.failed(only, &error),
             (_, Some(volume)) if error.may_be_of_one_volume() => {

@@ -5,7 +5,7 @@ use snapkeeper_core::plan::{Action, Plan};
 
 use crate::{
     context::Context,
-    report::{Failed, Report, Step},
+    report::{Report, Step, Told},
 };
 
 /// How many actions are under way at once. What AWS takes a second is limited beneath, call by call.
@@ -17,9 +17,9 @@ const AT_ONCE: usize = 16;
 pub struct Outcome {
     done: bool,
     made: Vec<String>,
-    failed: Vec<Failed>,
-    kept: Vec<Failed>,
-    unfinished: Vec<Failed>,
+    failed: Vec<Told>,
+    kept: Vec<Told>,
+    unfinished: Vec<Told>,
 }
 
 impl Outcome {
@@ -36,17 +36,17 @@ impl Outcome {
 
     /// This of it failed.
     pub fn failed(&mut self, resource: impl ToString, cause: impl ToString) {
-        self.failed.push(Failed::new(resource, cause));
+        self.failed.push(Told::new(resource, cause));
     }
 
     /// This of it had gone before its turn came, or must be left alone.
     pub fn kept(&mut self, resource: impl ToString, cause: impl ToString) {
-        self.kept.push(Failed::new(resource, cause));
+        self.kept.push(Told::new(resource, cause));
     }
 
     /// This of it is left for the next run.
     pub fn unfinished(&mut self, resource: impl ToString, cause: impl ToString) {
-        self.unfinished.push(Failed::new(resource, cause));
+        self.unfinished.push(Told::new(resource, cause));
     }
 }
 
@@ -55,7 +55,7 @@ pub async fn apply<A: Action>(plan: Plan<A>, context: &Context, act: impl AsyncF
     let mut report = Report::of(&context.run);
     report.keep(plan.kept);
     report.findings = plan.findings;
-    report.failed = plan.refusals.into_iter().map(Failed::from).collect();
+    report.failed = plan.refusals.into_iter().map(Told::from).collect();
     if context.run.dry_run {
         report.planned = plan.actions.iter().map(|action| step(action, Vec::new())).collect();
         return report;

@@ -36,10 +36,11 @@ impl Heartbeat {
     pub(crate) async fn tell(&self, beat: Beat, report: Option<&Report>) {
         let Some((client, url)) = &self.0 else { return };
         let body = report.map(super::report::Report::summary).unwrap_or_default();
-        let answer = client.post(address(url, beat)).body(body).send().await;
         // the address is a secret of sorts: it stays out of the log
-        if let Err(error) = answer.and_then(reqwest::Response::error_for_status) {
-            tracing::warn!(error = %error.without_url(), ?beat, "the heartbeat was not heard");
+        match client.post(address(url, beat)).body(body).send().await {
+            Ok(answer) if answer.status().is_success() => {}
+            Ok(answer) => tracing::warn!(status = %answer.status(), ?beat, "the heartbeat was not heard"),
+            Err(error) => tracing::warn!(error = %error.without_url(), ?beat, "the heartbeat was not heard"),
         }
     }
 }

@@ -19,7 +19,7 @@ pub use crate::{
     context::{Context, Deadline, Progress},
     event::{BadEvent, Event},
     perform::perform,
-    report::{Failed, Report, Step},
+    report::{Report, Step, Told},
     serve::serve,
 };
 /// What ends a Lambda function: the Runtime API cannot be reached.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use crate::{
     context::Context,
     heartbeat::{Beat, Heartbeat},
-    report::{Failed, Report},
+    report::{Report, Told},
 };
 
 /// Runs `job` once, with heartbeat and, where it failed, a notice by `publish`. Whatever happens becomes a report.
@@ -25,7 +25,7 @@ pub async fn perform<A, E: std::fmt::Display>(
     heartbeat.tell(Beat::Start, None).await;
     let failed = |cause: String| {
         let mut report = Report::of(run);
-        report.failed.push(Failed::new(&run.region, cause));
+        report.failed.push(Told::new(&run.region, cause));
         report
     };
     // SDK futures are large, and one in the other overflows what rustc lays out: hence the boxes
@@ -47,7 +47,7 @@ pub async fn perform<A, E: std::fmt::Display>(
         context.deadline.for_telling(heartbeat.tell(beat, Some(&report))),
     );
     if let Err(cause) = told.unwrap_or_else(|| Err("the deadline came first".to_owned())) {
-        report.failed.push(Failed::new("alert topic", cause));
+        report.failed.push(Told::new("alert topic", cause));
     }
     report.calls = calls.take();
     report.duration = begun.elapsed();

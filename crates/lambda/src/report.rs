@@ -33,13 +33,13 @@ pub struct Report {
     /// What was done.
     pub applied: Vec<Step>,
     /// What failed, and why.
-    pub failed: Vec<Failed>,
+    pub failed: Vec<Told>,
     /// What is left for the next run, and why.
-    pub unfinished: Vec<Failed>,
+    pub unfinished: Vec<Told>,
     /// What the operator should know.
     pub findings: Vec<Finding>,
     /// What was left alone, and why.
-    pub kept: Vec<Failed>,
+    pub kept: Vec<Told>,
     /// The calls to AWS by API action, repeats included.
     pub calls: BTreeMap<&'static str, u64>,
     /// How long the run took.
@@ -76,23 +76,23 @@ pub struct Step {
     pub made: Vec<String>,
 }
 
-/// A resource with a cause: of failure, of being left over or left alone.
+/// What is told of a resource: why it failed, is left over, or is left alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Failed {
+pub struct Told {
     /// Its id.
     pub resource: String,
     /// Why.
     pub cause: String,
 }
 
-impl Failed {
+impl Told {
     /// A resource and why.
     pub fn new(resource: impl ToString, cause: impl ToString) -> Self {
         Self { resource: resource.to_string(), cause: cause.to_string() }
     }
 }
 
-impl From<Refusal> for Failed {
+impl From<Refusal> for Told {
     fn from(Refusal { resource, cause }: Refusal) -> Self {
         Self { resource, cause }
     }
@@ -123,7 +123,7 @@ impl Report {
     pub(crate) fn keep(&mut self, kept: Vec<Kept>) {
         for Kept { resource, reason } in kept {
             *self.kept_by_reason.entry(reason.kind()).or_default() += 1;
-            self.kept.push(Failed::new(resource, reason));
+            self.kept.push(Told::new(resource, reason));
         }
     }
 
@@ -182,7 +182,7 @@ impl Report {
         for (heading, list) in [("Failed", &self.failed), ("Unfinished", &self.unfinished)] {
             if !list.is_empty() {
                 lines.push(format!("\n{heading}"));
-                lines.extend(list.iter().map(|Failed { resource, cause }| format!("- {resource}: {cause}")));
+                lines.extend(list.iter().map(|Told { resource, cause }| format!("- {resource}: {cause}")));
             }
         }
         Some(Notice::new(&subject, lines))

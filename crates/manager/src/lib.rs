@@ -1,10 +1,7 @@
 //! Deletes the automated snapshots whose `DeleteOn` day has come.
 
 use snapkeeper_aws::{Aws, Kind};
-use snapkeeper_core::{
-    delete::{self, DeleteSnapshot, Inventory},
-    enrolment::Enrolment,
-};
+use snapkeeper_core::delete::{self, DeleteSnapshot, Inventory};
 use snapkeeper_lambda::{Context, Outcome, Report, apply};
 
 /// Runs the manager once.
@@ -14,18 +11,12 @@ use snapkeeper_lambda::{Context, Outcome, Report, apply};
 pub async fn run(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
     let mut inventory = Inventory {
         snapshots: aws.ec2.automated_snapshots().await?,
-        enrolment: enrolment(&aws.ec2).await?,
+        enrolment: aws.ec2.enrolment().await?,
         in_use: aws.ec2.snapshots_in_use().await?,
         locked: aws.ec2.locked_snapshots().await?,
         ..Inventory::default()
     };
-    for region in delete::regions_to_ask(&inventory, &context.run) {
-        match enrolment(&aws.in_region(&region)).await {
-            Ok(enrolment) => drop(inventory.elsewhere.insert(region, enrolment)),
-            // the plan keeps what it cannot judge without an answer
-            Err(error) => tracing::warn!(%region, %error, "did not say which of its volumes are enrolled"),
-        }
-    }
+    inventory.elsewhere = aws.enrolments(delete::regions_to_ask(&inventory, &context.run)).await;
     let plan = delete::plan(&inventory, &context.run);
     let report = apply(plan, context, async |DeleteSnapshot { snapshot, .. }, outcome: &mut Outcome| {
         match aws.ec2.delete_snapshot(snapshot).await {
@@ -42,8 +33,4 @@ pub async fn run(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
         }
     });
     Ok(report.await)
-}
-
-async fn enrolment(ec2: &snapkeeper_aws::Ec2) -> Result<Enrolment, snapkeeper_aws::Error> {
-    Ok(Enrolment::of(&ec2.instances_with_choice().await?, &ec2.volumes_with_choice().await?))
 }

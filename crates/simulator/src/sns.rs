@@ -34,15 +34,25 @@ fn create_topic(params: &Params) -> Read {
     }))
 }
 
+/// What can be subscribed (SNS API reference, `Subscribe`).
+const PROTOCOLS: [&str; 9] =
+    ["application", "email", "email-json", "firehose", "http", "https", "lambda", "sms", "sqs"];
+
 fn subscribe(params: &Params) -> Read {
     let arn = params.required("TopicArn")?.to_owned();
     let protocol = params.required("Protocol")?.to_owned();
     let endpoint = params.required("Endpoint")?.to_owned();
-    params.flag("ReturnSubscriptionArn")?;
+    let wants_arn = params.flag("ReturnSubscriptionArn")?.unwrap_or_default();
+    if !PROTOCOLS.contains(&protocol.as_str()) {
+        return Err(invalid("Protocol"));
+    }
     Ok(act(move |here| {
         let id = here.world.ids.uuid();
+        // who must confirm first: a person, or a server
+        let is_confirmed = !["email", "email-json", "http", "https"].contains(&protocol.as_str());
         topic(here, &arn)?.push((protocol, endpoint));
-        Ok(Nodes::new().text("SubscriptionArn", format!("{arn}:{id}")))
+        let told = if wants_arn || is_confirmed { format!("{arn}:{id}") } else { "pending confirmation".to_owned() };
+        Ok(Nodes::new().text("SubscriptionArn", told))
     }))
 }
 

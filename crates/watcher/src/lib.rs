@@ -24,18 +24,7 @@ pub async fn run(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
         locked: ec2.locked_snapshots().await?,
         ..delete::Inventory::default()
     };
-    for region in delete::regions_to_ask(&deletion, run) {
-        let there = aws.in_region(&region);
-        match (there.instances_with_choice().await, there.volumes_with_choice().await) {
-            (Ok(instances), Ok(volumes)) => {
-                drop(deletion.elsewhere.insert(region, Enrolment::of(&instances, &volumes)));
-            }
-            // the finding says that there was no answer
-            (Err(error), _) | (_, Err(error)) => {
-                tracing::warn!(%region, %error, "did not say which volumes are enrolled");
-            }
-        }
-    }
+    deletion.elsewhere = aws.enrolments(delete::regions_to_ask(&deletion, run)).await;
     let mut destinations = BTreeMap::new();
     for region in watch::destinations(&instances, &deletion.snapshots, run) {
         let copies = aws.in_region(&region).automated_snapshots().await.map_err(|error| error.to_string());

@@ -131,3 +131,58 @@ async fn a_dry_run_tells_what_the_run_then_does() {
     assert_eq!(done.applied, planned.planned);
     assert_eq!(standing(&world, HOME).len(), 1);
 }
+
+/// c7n: lock snapshots. Who locks one finds it still there, and nothing fails.
+#[tokio::test(start_paused = true)]
+async fn a_locked_snapshot_stays_and_fails_nobody() {
+    let world = World::in_process();
+    let operator = world.operator(HOME).await;
+    operator.run_instance(&[], ENROLLED).await;
+    let backups = back_up_daily(&world, 3).await;
+    let lock = operator.ec2.lock_snapshot().snapshot_id(&backups[0]).lock_mode("governance".into()).lock_duration(3650);
+    lock.send().await.expect("LockSnapshot");
+    manage(&world, HOME, LONG_AFTER).await;
+    assert_eq!(deleted(&world), super::set(&backups[1..2]));
+}
+
+/// c7n: archive snapshots. One that was archived expires like any other, and nobody tries to copy it.
+#[tokio::test(start_paused = true)]
+async fn an_archived_snapshot_is_not_copied_and_expires() {
+    let world = World::in_process();
+    world.operator(HOME).await.run_instance(&[], &[ENROLLED, &[("Copy_Dest", WEST)]].concat()).await;
+    let backups = back_up_daily(&world, 2).await;
+    world.simulator().archive(ACCOUNT, HOME, &backups[0]);
+    copy(&world, &day(2)).await;
+    assert_eq!(automated(&world, WEST).len(), 1);
+    manage(&world, HOME, LONG_AFTER).await;
+    assert_eq!(deleted(&world), super::set(&backups[..1]));
+}
+
+/// Proof that a backup can be restored: what its tags tell is enough to build the same layout again.
+#[tokio::test(start_paused = true)]
+async fn what_the_tags_tell_is_enough_to_restore() {
+    let world = World::in_process();
+    let operator = world.operator(HOME).await;
+    let lost = operator.run_instance(&["/dev/sdf", "/dev/sdg"], ENROLLED).await;
+    let layout = operator.volumes(&lost).await;
+    super::back_up(&world, FIRST).await;
+    operator.terminate(&lost).await;
+
+    let members = of_run(&world, HOME, FIRST);
+    let devices = tag(&members[0], "Source_Devices").expect("a layout");
+    let new = operator.run_instance(&[], &[]).await;
+    let zone = "us-east-1a";
+    for word in devices.split(' ') {
+        let (device, volume) = word.split_once('=').expect("a device and its volume");
+        let snapshot = members.iter().find(|member| member.volume_id == volume).expect("a snapshot of it");
+        let made = operator.ec2.create_volume().snapshot_id(&snapshot.id).availability_zone(zone).send().await;
+        let made = made.expect("CreateVolume").volume_id.expect("an id");
+        // the new instance has a root of its own
+        if device != "/dev/xvda" {
+            let attach = operator.ec2.attach_volume().instance_id(&new).volume_id(made).device(device);
+            attach.send().await.expect("AttachVolume");
+        }
+    }
+    let restored: Vec<String> = operator.volumes(&new).await.into_keys().collect();
+    assert_eq!(restored, layout.into_keys().collect::<Vec<_>>());
+}

@@ -154,7 +154,7 @@ async fn a_killed_run_leaves_no_orphans() {
     world.operator(HOME).await.run_instances(20, &[], ENROLLED).await;
     world.until(FIRST).await;
     let run = world.run(Job::Creator, HOME, FIRST);
-    assert!(tokio::time::timeout(Duration::from_millis(3_500), run).await.is_err(), "killed after 5 seconds");
+    assert!(tokio::time::timeout(Duration::from_millis(3_500), run).await.is_err(), "killed after 3.5 seconds");
     let there = world.simulator().snapshots(ACCOUNT, HOME).len();
     assert!(there > 0 && there < 20, "{there}");
     assert_eq!(of_run(&world, HOME, FIRST).len(), there, "each is automated");

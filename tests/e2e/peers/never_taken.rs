@@ -148,7 +148,7 @@ async fn a_failed_delete_is_not_reported_as_done() {
     world.simulator().inject(Fault::new("DeleteSnapshot", FaultKind::Deny).on(&backups[0]).always());
     world.until(LONG_AFTER).await;
     let report = world.run(Job::Manager, HOME, LONG_AFTER).await;
-    let resources = |all: &[snapkeeper_lambda::Failed]| all.iter().map(|it| it.resource.clone()).collect::<Vec<_>>();
+    let resources = |all: &[snapkeeper_lambda::Told]| all.iter().map(|it| it.resource.clone()).collect::<Vec<_>>();
     assert_eq!(resources(&report.failed), [backups[0].as_str()]);
     assert!(report.failed[0].cause.contains("UnauthorizedOperation"), "{}", report.failed[0].cause);
     assert_eq!(report.applied.iter().map(|it| it.resource.as_str()).collect::<Vec<_>>(), [backups[1].as_str()]);

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{Filter, LockState};
 use snapkeeper_core::{
-    ids::{ImageId, SnapshotId},
+    enrolment::Enrolment,
+    ids::{ImageId, InstanceId, SnapshotId},
     inventory::{Instance, Snapshot, Volume},
     tags,
 };
@@ -38,6 +39,12 @@ impl Ec2 {
         self.instances_where(with_tag(tags::BACKUP)).await
     }
 
+    /// Whether an instance has certainly gone, or is going. It is taken to be there where that cannot be read.
+    pub async fn is_gone(&self, id: &InstanceId) -> bool {
+        let this = [("instance-id".to_owned(), id.to_string())].into();
+        self.instances_where(filters(this)).await.is_ok_and(|found| !found.iter().any(Instance::is_there))
+    }
+
     async fn instances_where(&self, filters: Vec<Filter>) -> Result<Vec<Instance>, Error> {
         let call =
             self.client.describe_instances().max_results(PAGE).set_filters((!filters.is_empty()).then_some(filters));
@@ -55,6 +62,14 @@ impl Ec2 {
             Ok((instances, page.next_token))
         })
         .await
+    }
+
+    /// The enrolled volumes of the region.
+    ///
+    /// # Errors
+    /// If any page could not be read.
+    pub async fn enrolment(&self) -> Result<Enrolment, Error> {
+        Ok(Enrolment::of(&self.instances_with_choice().await?, &self.volumes_with_choice().await?))
     }
 
     /// Every volume of the region.

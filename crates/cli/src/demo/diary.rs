@@ -8,7 +8,7 @@ use std::{
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use owo_colors::OwoColorize;
 use snapkeeper_core::run::Job;
-use snapkeeper_lambda::{Failed, Report, Step};
+use snapkeeper_lambda::{Report, Step, Told};
 
 use super::{
     account::{Account, Known},
@@ -131,7 +131,7 @@ impl Diary {
                 Job::Manager => self.manager(&mut page, report),
                 Job::Watcher => self.watcher(&mut page, report),
             }
-            for Failed { resource, cause } in report.failed.iter().filter(|it| !is_of_whole_run(report, it)) {
+            for Told { resource, cause } in report.failed.iter().filter(|it| !is_of_whole_run(report, it)) {
                 let words = format!("{resource}: {cause}");
                 if resource != "alert topic" && self.begins_to_fail(number, format!("{} {words}", report.job)) {
                     page.say(report, Sign::Failed, &words);
@@ -302,7 +302,7 @@ impl Diary {
 }
 
 /// Whether the failure is the run's as a whole: it could not even read its region.
-fn is_of_whole_run(report: &Report, failed: &Failed) -> bool {
+fn is_of_whole_run(report: &Report, failed: &Told) -> bool {
     failed.resource == report.region.as_str()
 }
 

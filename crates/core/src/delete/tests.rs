@@ -3,7 +3,7 @@ use crate::{
     fixtures::{automated, by_hand, instance, region, run, volume},
     inventory::{
         InstanceState::{self, Running, ShuttingDown, Stopped, Terminated},
-        SnapshotState::{Error, InRecycleBin, Pending},
+        SnapshotState::{Error, InRecycleBin, Pending, Unknown},
     },
     tags::{BACKUP, DELETE_ON, KEEP_FOREVER, SOURCE_DEVICES, SOURCE_REGION, SOURCE_VOLUME_ID, TYPE, Tags},
 };
@@ -57,6 +57,7 @@ fn its_own_tags_and_state_decide_first() {
         (due().in_state(Error), "delete"),
         (due().in_state(Pending), "delete"),
         (due().in_state(InRecycleBin), "in_recycle_bin"),
+        (due().in_state(Unknown), "unknown_state"),
         (due().untagged(TYPE), "not_automated"),
         (due().tagged(TYPE, "Manual"), "not_automated"),
         (due().tagged(TYPE, "automated"), "not_automated"),

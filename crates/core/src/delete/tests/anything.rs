@@ -11,7 +11,7 @@ use crate::{
     fixtures::{automated, day, instance, region, run, volume},
     inventory::{
         InstanceState, Snapshot,
-        SnapshotState::{self, Completed, Error, InRecycleBin, Pending},
+        SnapshotState::{self, Completed, Error, InRecycleBin, Pending, Unknown},
     },
     tags::{BACKUP, DELETE_ON, KEEP_FOREVER, TYPE},
 };
@@ -64,7 +64,7 @@ struct World {
 fn snapshots() -> impl Strategy<Value = Drawn> {
     (
         (0..3_usize, 0..2_usize, 1..7_i64, any::<bool>()),
-        select(vec![Completed, Completed, Completed, Completed, Pending, Error, InRecycleBin]),
+        select(vec![Completed, Completed, Completed, Completed, Pending, Error, InRecycleBin, Unknown]),
         prop_oneof![9 => Just(Some("Automated")), 1 => select(vec![None, Some("Manual"), Some("automated")])],
         prop_oneof![9 => Just(None::<&'static str>), 1 => select(vec![Some(""), Some("no")])],
         prop_oneof![
@@ -208,7 +208,7 @@ fn is_held(drawn: &Drawn) -> bool {
         || !is_due
         || drawn.in_use
         || drawn.locked
-        || drawn.state == InRecycleBin
+        || matches!(drawn.state, InRecycleBin | Unknown)
 }
 
 proptest! {
