@@ -177,7 +177,7 @@ impl fmt::Display for Copy {
             }
             Self::Tag(TagCopy { copy, region, tags }) => {
                 write!(f, "tag {copy} in {region} as its primary:")?;
-                tags.iter().try_for_each(|(key, value)| write!(f, " {key}={value}"))
+                tags.iter().try_for_each(|(key, value)| write!(f, " {key}={}", value.escape_debug()))
             }
         }
     }

@@ -162,7 +162,9 @@ impl fmt::Display for Create {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Backup(backup) => {
-                let name = backup.instance_tags.get(tags::NAME).map_or_else(String::new, |name| format!(" ({name})"));
+                // whatever was typed, it stays on its line
+                let name = backup.instance_tags.get(tags::NAME);
+                let name = name.map_or_else(String::new, |name| format!(" ({})", name.escape_debug()));
                 match backup.members.as_slice() {
                     [volume] => write!(f, "snapshot {volume} of {}{name}", backup.instance)?,
                     volumes => write!(f, "snapshot {} volumes of {}{name} together", volumes.len(), backup.instance)?,

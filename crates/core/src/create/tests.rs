@@ -282,6 +282,8 @@ fn a_description_names_instance_volume_device_and_region() {
 fn a_step_is_told_in_words() {
     let named: &[(&str, &str)] = &[YES, (NAME, "web"), (RETENTION, "x")];
     let of_one = only_backup(&of(vec![instance("i-1", &["vol-a"], named)]));
+    let odd = only_backup(&of(vec![instance("i-1", &["vol-a"], &[YES, (NAME, "a\u{1b}[2J\nb"), (RETENTION, "x")])]));
+    assert!(Create::Backup(odd).to_string().contains(r"(a\u{1b}[2J\nb)"), "it stays on its line");
     let of_two = only_backup(&of(vec![instance("i-1", &["vol-a", "vol-b"], &[YES])]));
     let date = Date { snapshot: "snap-1".into(), taken: day("2026-11-10"), delete_on: day("2026-11-17") };
     for (action, words, resource) in [
