@@ -122,9 +122,8 @@ fn members(
     }
     let mut reason = Reason::OptedOut;
     let mut members = Vec::new();
-    for device in &instance.devices {
-        if excluded.contains(&device.volume) {
-        } else if existing.of_this_run.contains(&device.volume) {
+    for device in instance.devices.iter().filter(|device| !excluded.contains(&device.volume)) {
+        if existing.of_this_run.contains(&device.volume) {
             reason = Reason::AlreadyTaken;
         } else if let Some(other) = taken_with.get(&device.volume) {
             reason = Reason::TakenWith(other.clone());

@@ -63,7 +63,10 @@ pub fn regions_to_ask(inventory: &Inventory, run: &Run) -> BTreeSet<Region> {
         .filter(|snapshot| {
             matches!(judge(snapshot, inventory, &backups, run.day()), Verdict::Keep(Reason::LastGoodPerhaps(_)))
         })
-        .filter_map(Snapshot::copied_from)
+        .filter_map(|snapshot| match backup::origin(snapshot).0 {
+            Whence::From(region) => Some(region),
+            Whence::Home | Whence::Unknown => None,
+        })
         .collect()
 }
 
