@@ -5,7 +5,7 @@ use crate::{
         InstanceState::{self, Running, ShuttingDown, Stopped, Terminated},
         SnapshotState::{Error, InRecycleBin, Pending, Unknown},
     },
-    tags::{BACKUP, DELETE_ON, KEEP_FOREVER, SOURCE_DEVICES, SOURCE_REGION, SOURCE_VOLUME_ID, TYPE, Tags},
+    tags::{BACKUP, BACKUP_RUN, DELETE_ON, KEEP_FOREVER, SOURCE_DEVICES, SOURCE_REGION, SOURCE_VOLUME_ID, TYPE, Tags},
 };
 
 mod anything;
@@ -309,12 +309,15 @@ fn of_a_copy_the_source_region_knows_whether_its_volume_is_enrolled() {
     check(&[due()], &[], "delete", &[]);
 }
 
+/// Copies of different volumes look alike then: each may be the last of its own. Nor would an answer help.
 #[test]
-fn of_a_copy_that_does_not_tell_its_volume_the_last_one_stays() {
-    let nameless = copy().untagged(SOURCE_VOLUME_ID);
+fn copies_that_do_not_tell_of_which_volume_they_are_all_stay() {
+    let nameless = || copy().untagged(SOURCE_VOLUME_ID);
+    let newer = Snapshot { id: "snap-y".into(), ..nameless().tagged(BACKUP_RUN, "2026-11-19T05:00:00Z") };
     let elsewhere = elsewhere(&[("eu-west-1", said(Some("No"), Running))]);
-    let inventory = Inventory { snapshots: vec![nameless], elsewhere, ..Inventory::default() };
-    check(&inventory, &[("snap-x", "last_good_perhaps")]);
+    let inventory = Inventory { snapshots: vec![nameless(), newer], elsewhere, ..Inventory::default() };
+    check(&inventory, &[("snap-x", "last_good_perhaps"), ("snap-y", "last_good_perhaps")]);
+    assert!(regions_to_ask(&inventory, &run(RUN)).is_empty());
 }
 
 /// `due` snapshots that may go, so many others, and one by hand, which does not count.
