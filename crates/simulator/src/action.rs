@@ -20,6 +20,11 @@ pub(crate) fn act(act: impl FnOnce(&mut Here<'_>) -> Result<Nodes, Error> + 'sta
     Box::new(act)
 }
 
+/// Whether an action only lists what there is.
+pub(crate) fn is_describe(action: &str) -> bool {
+    action.starts_with("Describe")
+}
+
 /// Carries out one call.
 pub(crate) fn run(service: Service, action: &str, params: &Params, here: &mut Here<'_>) -> Result<Nodes, Error> {
     if params.text("Version") != Some(service.version()) {

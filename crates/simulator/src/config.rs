@@ -13,7 +13,7 @@ const ACCOUNT_DIGITS: usize = 12;
 pub struct Config {
     /// The instant at which its time begins.
     pub start: DateTime<Utc>,
-    /// What all ids are derived from.
+    /// What all ids are derived from, and which calls a fault by rate strikes.
     pub seed: u64,
     /// Access keys and the account ids that they belong to. Of the others, a key of twelve digits is an account's own
     /// id, as in moto, and any other belongs to `123456789012`.
@@ -28,9 +28,17 @@ pub struct Config {
     pub rates: Rates,
     /// How many snapshots a region may hold.
     pub snapshot_limit: usize,
+    /// How many copies into a region may be under way at once.
+    pub copies_at_once: usize,
     /// How many results a page holds at most, whatever `MaxResults` says; at least one. A describe that asks for no
     /// pages is answered in full.
     pub page_size: usize,
+    /// How far back stale readings reach. Where it is no time, nothing is remembered and no reading is stale.
+    pub remembers: Duration,
+    /// Whether `DeleteSnapshot` is held to what the manager's IAM policy allows: of a snapshot without
+    /// `Type=Automated`, or with a tag `KeepForever`, it is `UnauthorizedOperation` for every access key but
+    /// [`OPERATOR`](crate::OPERATOR). It stands in for that policy as long as none is evaluated here.
+    pub holds_the_line: bool,
 }
 
 impl Config {
@@ -45,7 +53,11 @@ impl Config {
             latency: Duration::ZERO,
             rates: Rates::Off,
             snapshot_limit: 100_000,
+            // "Quotas for Amazon EBS"
+            copies_at_once: 20,
             page_size: 1000,
+            remembers: Duration::ZERO,
+            holds_the_line: false,
         }
     }
 

@@ -1,8 +1,8 @@
 //! One request, from what came over the wire to what goes back: the one way in for both doors.
 
-use crate::action;
+use crate::action::{self, is_describe};
 use crate::config::{Config, Rates};
-use crate::fault::{FaultKind, Faults};
+use crate::fault::{FaultKind, Faults, Target};
 use crate::model::ids::{Ids, hash};
 use crate::model::{Here, Place, REGIONS, World};
 use crate::rates::Buckets;
@@ -40,6 +40,8 @@ pub(crate) struct Exchange {
 /// A request that is known to be for someone.
 struct Addressed<'a> {
     place: &'a Place,
+    /// The access key.
+    caller: &'a str,
     service: Service,
     request: &'a Request,
 }
@@ -48,6 +50,7 @@ struct Addressed<'a> {
 #[derive(Debug)]
 struct Late {
     place: Place,
+    caller: String,
     service: Service,
     request: Request,
 }
@@ -56,7 +59,7 @@ impl State {
     pub(crate) fn new(config: &Config) -> State {
         State {
             world: World::new(config),
-            faults: Faults::default(),
+            faults: Faults::new(config.seed),
             calls: Vec::new(),
             late: BTreeMap::new(),
             buckets: Buckets::default(),
@@ -69,9 +72,9 @@ impl State {
         while self.late.first_key_value().is_some_and(|(at, _)| *at <= now) {
             let Some((at, calls)) = self.late.pop_first() else { return };
             self.world.settle(at);
-            for Late { place, service, request } in &calls {
+            for Late { place, caller, service, request } in &calls {
                 // nobody waits for the answer any more, whatever it is
-                let _ = self.run(config, at, &Addressed { place, service: *service, request });
+                let _ = self.run(config, at, &Addressed { place, caller, service: *service, request });
             }
         }
         self.world.settle(now);
@@ -92,7 +95,10 @@ impl State {
         let (result, delay) = match (request.check(), Service::named(&scope.service)) {
             _ if !is_up => at_once(None),
             (Err(error), _) => at_once(Some(Err(error))),
-            (Ok(()), Some(service)) => self.with_faults(config, now, &Addressed { place: &place, service, request }),
+            (Ok(()), Some(service)) => {
+                let call = Addressed { place: &place, caller: &scope.access_key, service, request };
+                self.with_faults(config, now, &call)
+            }
             (Ok(()), None) => {
                 let unknown = format!("{}:{action}", scope.service);
                 at_once(Some(Err(Error::unknown_action(&unknown))))
@@ -107,6 +113,7 @@ impl State {
         let is_own = |(name, _): &&(String, String)| name != "Action" && name != "Version";
         self.calls.push(Call {
             at: now,
+            caller: scope.access_key.clone(),
             account: place.account,
             region: place.region,
             service: scope.service.clone(),
@@ -130,8 +137,8 @@ impl State {
         call: &Addressed<'_>,
     ) -> (Option<Result<Nodes, Error>>, Duration) {
         let at_once = |result| (result, Duration::ZERO);
-        match self.faults.strike(&call.place.region, call.request.action(), &call.request.pairs) {
-            None => at_once(Some(self.run(config, now, call))),
+        let (region, action, params) = (&call.place.region, call.request.action(), &call.request.pairs);
+        match self.faults.strike(&Target { caller: call.caller, region, action, params }) {
             Some(FaultKind::Throttle) => at_once(Some(Err(Error::throttled()))),
             Some(FaultKind::Deny) => at_once(Some(Err(Error::denied()))),
             Some(FaultKind::Status { status, code }) => at_once(Some(Err(Error::with_status(status, &code)))),
@@ -146,17 +153,25 @@ impl State {
                 at_once(Some(Err(Error::with_status(status, &code))))
             }
             Some(FaultKind::Late(delay)) => {
-                let (place, request) = (call.place.clone(), call.request.clone());
-                let late = Late { place, service: call.service, request };
+                let (place, caller, request) = (call.place.clone(), call.caller.to_owned(), call.request.clone());
+                let late = Late { place, caller, service: call.service, request };
                 self.late.entry(now + delay).or_default().push(late);
                 at_once(None)
             }
             Some(FaultKind::Slow(delay)) => (Some(self.run(config, now, call)), delay),
+            Some(FaultKind::Stale(lag)) if is_describe(action) => {
+                self.world.exchange_for_past(call.place, now, lag);
+                let result = self.run(config, now, call);
+                self.world.exchange_for_past(call.place, now, lag);
+                at_once(Some(result))
+            }
+            // what is no reading cannot be stale
+            None | Some(FaultKind::Stale(_)) => at_once(Some(self.run(config, now, call))),
         }
     }
 
     fn run(&mut self, config: &Config, now: DateTime<Utc>, call: &Addressed<'_>) -> Result<Nodes, Error> {
-        let Addressed { place, service, request } = *call;
+        let Addressed { place, caller, service, request } = *call;
         let action = request.action();
         let params = Params::new(format!("{}/{}", place.account, place.region), &request.pairs);
         match config.rates {
@@ -167,7 +182,10 @@ impl State {
                 }
             }
         }
-        let mut here = Here { world: &mut self.world, place, now };
+        if !is_describe(action) {
+            self.world.will_change(place, now);
+        }
+        let mut here = Here { world: &mut self.world, place, caller, now };
         action::run(service, action, &params, &mut here)
     }
 }

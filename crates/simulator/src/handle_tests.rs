@@ -4,7 +4,7 @@ use crate::testing::{
     ACCOUNT, Look as _, Reply, authorization, call, call_service, simulator, simulator_with, snapshot, volume,
 };
 use crate::wire::request::Request;
-use crate::{Fault, FaultKind, Outcome, Simulator, SnapshotState};
+use crate::{Fault, FaultKind, OPERATOR, Outcome, Simulator, SnapshotState};
 use std::time::Duration;
 
 const REGION: &str = "us-east-1";
@@ -64,6 +64,42 @@ async fn a_late_call_is_seen_by_the_owner_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_late_deletion_is_its_callers() {
+    let sim = simulator();
+    let (mine, theirs) = (snapshot(&sim, REGION), snapshot(&sim, REGION));
+    sim.inject(Fault::new("DeleteSnapshot", FaultKind::Late(Duration::from_secs(10))).by("AKID"));
+    sim.call("ec2", REGION, "DeleteSnapshot", &[("SnapshotId", &theirs)]).unwrap();
+    assert_eq!(call(&sim, REGION, "DeleteSnapshot", &[("SnapshotId", &mine)]).status, 0);
+    sim.skip(Duration::from_secs(10));
+    let told: Vec<(String, String)> = sim.deletions().into_iter().map(|one| (one.caller, one.snapshot.id)).collect();
+    assert_eq!(told, [(OPERATOR.to_owned(), theirs), ("AKID".to_owned(), mine)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_expires_between_two_pages() {
+    let sim = simulator_with(|config| config.page_size = 1);
+    for _ in 0..2 {
+        volume(&sim, REGION);
+    }
+    let kind = FaultKind::Status { status: 400, code: "InvalidPaginationToken".to_owned() };
+    sim.inject(Fault::new("DescribeVolumes", kind).of_later_pages());
+    let token = call(&sim, REGION, "DescribeVolumes", &[("MaxResults", "5")]).ok().first("nextToken");
+    let next = || call(&sim, REGION, "DescribeVolumes", &[("MaxResults", "5"), ("NextToken", &token)]);
+    assert_eq!((next().code().as_str(), next().status), ("InvalidPaginationToken", 200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_seed_and_calls_give_the_same_strikes() {
+    let statuses = |seed: u64| -> Vec<u16> {
+        let sim = simulator_with(|config| config.seed = seed);
+        sim.inject(Fault::any(FaultKind::Throttle).one_in(3).always());
+        (0..50).map(|_| call(&sim, REGION, "DescribeVolumes", &[]).status).collect()
+    };
+    assert_eq!(statuses(1), statuses(1));
+    assert_ne!(statuses(1), statuses(2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_region_that_is_down_or_does_not_exist_does_not_answer() {
     let sim = simulator();
     sim.region_down(REGION);
@@ -81,6 +117,7 @@ async fn calls_are_remembered_with_their_answers() {
     let calls = sim.calls();
     assert_eq!(calls.len(), 1);
     assert_eq!((calls[0].action.as_str(), calls[0].service.as_str()), ("DeleteSnapshot", "ec2"));
+    assert_eq!(calls[0].caller, "AKID");
     assert_eq!(calls[0].params, [("SnapshotId".to_owned(), "snap-00000000".to_owned())]);
     let code = "InvalidSnapshot.NotFound".to_owned();
     assert_eq!(calls[0].answer, Outcome::Error { status: 400, code });

@@ -10,14 +10,15 @@
 //!                     │
 //!                   ec2, sns, sts    one function an action: read all parameters, then act
 //!                     │
-//!                   model     what exists, and what time does to it
+//!                   model     what exists and existed, and what time does to it
 //! ```
 //!
 //! What holds throughout:
 //! - **Nothing is ignored in silence.** An action, a parameter or a filter that is not modelled is an error answer.
 //!   An action reads its parameters first and acts in a closure, which runs only if every parameter was read.
 //! - **The wall clock is never read.** Time is the start plus tokio's time plus what was skipped.
-//! - **The same seed and the same calls give the same ids.** Nothing here is random.
+//! - **The same seed and the same calls give the same ids**, and faults by rate strike the same calls. What looks like
+//!   chance is drawn from the seed.
 //! - **A request is atomic.** They are handled one after the other under one lock, which is never held over an await.
 //! - **An error answer has no effect**, but where a [`Fault`] asks for just that.
 
@@ -32,6 +33,7 @@ mod model;
 mod operator;
 mod rates;
 mod record;
+mod sight;
 mod simulator;
 mod sns;
 mod sts;
@@ -48,6 +50,7 @@ pub use model::lock::{Lock, LockMode};
 pub use model::snapshot::{Snapshot, SnapshotState, Source, StorageTier};
 pub use model::tags::Tags;
 pub use model::volume::{Attachment, Volume};
-pub use operator::Reply;
+pub use operator::{OPERATOR, Reply};
 pub use record::{Call, Deletion, Outcome, Published};
+pub use sight::Sight;
 pub use simulator::Simulator;

@@ -5,6 +5,9 @@ use crate::wire::request::Request;
 use crate::wire::response::Service;
 use crate::wire::xml;
 
+/// The access key with which [`Simulator::call`] calls.
+pub const OPERATOR: &str = "OPERATOR";
+
 /// The answer to an operator's call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -27,8 +30,8 @@ impl Reply {
 }
 
 impl Simulator {
-    /// Calls an action of `ec2`, `sns` or `sts` in a region, as someone of the default account. It goes the way of
-    /// every call, faults and log included.
+    /// Calls an action of `ec2`, `sns` or `sts` in a region with the key [`OPERATOR`], which is the default account's
+    /// unless it is configured. It goes the way of every call, faults and log included.
     ///
     /// # Errors
     /// The code and message of an error answer, or that there was none.
@@ -39,7 +42,7 @@ impl Simulator {
         action: &str,
         parameters: &[(&str, &str)],
     ) -> Result<Reply, String> {
-        let reply = self.ask("OPERATOR", service, region, action, parameters);
+        let reply = self.ask(OPERATOR, service, region, action, parameters);
         if reply.status == 200 {
             return Ok(reply);
         }

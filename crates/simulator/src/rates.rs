@@ -1,5 +1,6 @@
 //! AWS's request rates: a token bucket for each account, region and action.
 
+use crate::action::is_describe;
 use crate::model::Place;
 use crate::wire::request::Params;
 use crate::wire::response::Service;
@@ -20,7 +21,7 @@ fn rate(action: &str, params: &Params) -> Rate {
         "CreateSnapshot" | "CreateSnapshots" | "DeleteSnapshot" | "DeregisterImage" => (100, 5),
         "CreateTags" | "DeleteTags" => (100, 10),
         "DescribeInstances" | "DescribeVolumes" | "DescribeSnapshots" if is_unfiltered(params) => (50, 10),
-        _ if action.starts_with("Describe") => (100, 20),
+        _ if is_describe(action) => (100, 20),
         _ => (50, 5),
     };
     Rate { burst, refill }

@@ -9,6 +9,8 @@ use serde::Serialize;
 pub struct Call {
     /// When it came in.
     pub at: DateTime<Utc>,
+    /// Its access key.
+    pub caller: String,
     /// The account of its access key.
     pub account: String,
     /// The region that it was signed for.
@@ -44,6 +46,8 @@ pub enum Outcome {
 pub struct Deletion {
     /// When it was deleted.
     pub at: DateTime<Utc>,
+    /// The access key of whoever deleted it.
+    pub caller: String,
     /// The account that held it.
     pub account: String,
     /// The region that held it.

@@ -14,6 +14,7 @@ use crate::model::snapshot::{Snapshot, StorageTier};
 use crate::model::volume::Volume;
 use crate::model::{Place, World};
 use crate::record::{Call, Deletion, Published};
+use crate::sight::Sight;
 use crate::wire::request::Request;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use chrono::{DateTime, Utc};
@@ -65,38 +66,55 @@ impl Simulator {
         Listener::open(self.clone(), address).await
     }
 
-    /// Makes a KMS key, named by alias or id.
+    /// Makes a KMS key, named by alias or id, or enables it again. A copy that has lost its key stays lost.
     pub fn create_key(&self, account: &str, region: &str, key: &str) {
-        self.with_region(account, region, |place, region| region.keys.insert(keys::arn(place, key), true));
+        self.change_region(account, region, |place, region| region.keys.insert(keys::arn(place, key), true));
     }
 
     /// Disables a KMS key: copies that are being encrypted with it end in `error`.
     pub fn disable_key(&self, account: &str, region: &str, key: &str) {
-        self.with_region(account, region, |place, region| region.disable_key(&keys::arn(place, key)));
+        self.change_region(account, region, |place, region| region.disable_key(&keys::arn(place, key)));
     }
 
     /// Lets a volume's next snapshots, so many, end in `error`, and the sets that they are part of.
     pub fn fail_snapshots_of(&self, volume: &str, times: u32) {
-        self.with_world(|world| world.failures.insert(volume.to_owned(), times));
+        self.change(|world, _| world.failures.insert(volume.to_owned(), times));
     }
 
     /// Refuses snapshots of a volume with this error code, until they are allowed again.
     pub fn refuse_snapshots_of(&self, volume: &str, code: &str) {
-        self.with_world(|world| world.refusals.insert(volume.to_owned(), code.to_owned()));
+        self.change(|world, _| world.refusals.insert(volume.to_owned(), code.to_owned()));
     }
 
     /// Allows snapshots of a volume again.
     pub fn allow_snapshots_of(&self, volume: &str) {
-        self.with_world(|world| world.refusals.remove(volume));
+        self.change(|world, _| world.refusals.remove(volume));
     }
 
     /// Moves a snapshot to the archive, if it exists.
     pub fn archive(&self, account: &str, region: &str, snapshot: &str) {
-        self.with_region(account, region, |_, region| {
+        self.change_region(account, region, |_, region| {
             if let Some(snapshot) = region.snapshots.get_mut(snapshot) {
                 snapshot.storage_tier = StorageTier::Archive;
             }
         });
+    }
+
+    /// Lets every snapshot of a volume that is begun from now on stay `pending` for so long.
+    pub fn set_snapshot_time(&self, time: Duration) {
+        self.change(|world, _| world.snapshot_time = time);
+    }
+
+    /// Lets every copy that is begun from now on stay `pending` for so long. One of weeks is as good as stuck.
+    pub fn set_copy_time(&self, time: Duration) {
+        self.change(|world, _| world.copy_time = time);
+    }
+
+    /// Ends now, well or not, every snapshot and copy that is being made in a region, deleted ones that still count as
+    /// concurrent among them. The dates of a lock that was set meanwhile stay as they are.
+    pub fn hurry(&self, account: &str, region: &str) {
+        let place = Place::new(account, region);
+        self.change(|world, now| world.hurry(&place, now));
     }
 
     /// Adds a fault to those that are waiting to strike.
@@ -111,12 +129,12 @@ impl Simulator {
 
     /// Cuts a region off: no call to it is answered, and nothing can be copied from it.
     pub fn region_down(&self, region: &str) {
-        self.with_world(|world| world.down.insert(region.to_owned()));
+        self.change(|world, _| world.down.insert(region.to_owned()));
     }
 
     /// Brings a region back.
     pub fn region_up(&self, region: &str) {
-        self.with_world(|world| world.down.remove(region));
+        self.change(|world, _| world.down.remove(region));
     }
 
     /// All calls so far, or since they were forgotten; but for those without a signature, which are nobody's.
@@ -129,34 +147,47 @@ impl Simulator {
         self.state().calls.clear();
     }
 
+    /// Looks at what an account truly has in a region, without copying it. All calls wait meanwhile, so `act` must not
+    /// call this simulator.
+    pub fn look<T>(&self, account: &str, region: &str, act: impl FnOnce(&Sight<'_>) -> T) -> T {
+        let place = Place::new(account, region);
+        self.with_world(|world, now| act(&Sight::of(world.region(&place), now)))
+    }
+
+    /// A count that grows with every call that takes effect and is no `Describe…`, with whatever time does, and with
+    /// whatever the owner changes. As long as it does not grow, there is nothing new to look at.
+    pub fn changes(&self) -> u64 {
+        self.with_world(|world, _| world.changes)
+    }
+
     /// The snapshots of an account in a region as they truly are, by id.
     pub fn snapshots(&self, account: &str, region: &str) -> Vec<Snapshot> {
-        self.with_region(account, region, |_, region| region.snapshots.values().cloned().collect())
+        self.look(account, region, |sight| sight.snapshots.values().cloned().collect())
     }
 
     /// The instances of an account in a region, by id.
     pub fn instances(&self, account: &str, region: &str) -> Vec<Instance> {
-        self.with_region(account, region, |_, region| region.instances.values().cloned().collect())
+        self.look(account, region, |sight| sight.instances.values().cloned().collect())
     }
 
     /// The volumes of an account in a region, by id.
     pub fn volumes(&self, account: &str, region: &str) -> Vec<Volume> {
-        self.with_region(account, region, |_, region| region.volumes.values().cloned().collect())
+        self.look(account, region, |sight| sight.volumes.values().cloned().collect())
     }
 
     /// The images of an account in a region, by id.
     pub fn images(&self, account: &str, region: &str) -> Vec<Image> {
-        self.with_region(account, region, |_, region| region.images.values().cloned().collect())
+        self.look(account, region, |sight| sight.images.values().cloned().collect())
     }
 
     /// Every snapshot that was ever deleted, the first one first.
     pub fn deletions(&self) -> Vec<Deletion> {
-        self.with_world(|world| world.deletions.clone())
+        self.with_world(|world, _| world.deletions.clone())
     }
 
     /// Every message that was ever published, the first one first.
     pub fn published(&self) -> Vec<Published> {
-        self.with_world(|world| world.published.clone())
+        self.with_world(|world, _| world.published.clone())
     }
 
     /// Handles one request: the one way in for both doors.
@@ -171,15 +202,28 @@ impl Simulator {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The world as it is now.
-    fn with_world<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+    /// The world as it is now, to be looked at.
+    fn with_world<T>(&self, act: impl FnOnce(&mut World, DateTime<Utc>) -> T) -> T {
         let mut state = self.state();
-        state.settle(&self.0.config, self.now());
-        act(&mut state.world)
+        let now = self.now();
+        state.settle(&self.0.config, now);
+        act(&mut state.world, now)
     }
 
-    fn with_region<T>(&self, account: &str, region: &str, act: impl FnOnce(&Place, &mut Region) -> T) -> T {
+    /// Changes something that no reading shows.
+    fn change<T>(&self, act: impl FnOnce(&mut World, DateTime<Utc>) -> T) -> T {
+        self.with_world(|world, now| {
+            world.changes += 1;
+            act(world, now)
+        })
+    }
+
+    /// Changes something that a region holds, which a stale reading may still show as it was.
+    fn change_region<T>(&self, account: &str, region: &str, act: impl FnOnce(&Place, &mut Region) -> T) -> T {
         let place = Place::new(account, region);
-        self.with_world(|world| act(&place, world.region(&place)))
+        self.with_world(|world, now| {
+            world.will_change(&place, now);
+            act(&place, world.region(&place))
+        })
     }
 }

@@ -13,9 +13,6 @@ use crate::wire::error::Error;
 use crate::wire::request::{Params, Request, Scope};
 use crate::wire::xml::Nodes;
 
-/// Into one region at once. Source: "Quotas for Amazon EBS".
-const MOST_COPIES: usize = 20;
-
 /// What a call of `CopySnapshot` asks for.
 struct Wish {
     source: Source,
@@ -52,8 +49,9 @@ pub(super) fn copy(params: &Params) -> Read {
     Ok(act(move |here| {
         check_addresses(here, &copy)?;
         let source = source(here, &copy)?;
-        if here.region().copies_under_way() >= MOST_COPIES {
-            let message = format!("The number of in-progress copies into this region is limited to {MOST_COPIES}.");
+        let most = here.world.copies_at_once;
+        if here.region().copies_under_way() >= most {
+            let message = format!("The number of in-progress copies into this region is limited to {most}.");
             return Err(Error::new("ResourceLimitExceeded", message));
         }
         check_quota(here, 1)?;
@@ -142,7 +140,7 @@ fn fate(here: &mut Here<'_>, key: Option<&str>) -> Fate {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{ACCOUNT, Look as _, Reply, call, simulator, snapshot, volume_with};
+    use crate::testing::{ACCOUNT, Look as _, Reply, call, simulator, simulator_with, snapshot, volume_with};
     use crate::{Simulator, Snapshot, SnapshotState};
     use std::time::Duration;
 
@@ -213,6 +211,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn as_many_copies_run_at_once_as_are_set() {
+        let sim = simulator_with(|config| config.copies_at_once = 1);
+        let source = snapshot(&sim, "us-east-1");
+        copy(&sim, &source, &[]).ok();
+        assert_eq!(copy(&sim, &source, &[]).code(), "ResourceLimitExceeded");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_copy_stays_pending_as_long_as_was_set_when_it_was_begun() {
+        let sim = simulator();
+        let source = snapshot(&sim, "us-east-1");
+        let begin = |time: Duration| {
+            sim.set_copy_time(time);
+            copy(&sim, &source, &[]).ok().first("snapshotId")
+        };
+        let (stuck, quick) = (begin(Duration::from_hours(24 * 21)), begin(Duration::from_secs(10)));
+        sim.skip(Duration::from_hours(24 * 20));
+        let state = |id: &str| copies(&sim).into_iter().find(|one| one.id == id).map(|one| one.state);
+        assert_eq!(state(&quick), Some(SnapshotState::Completed));
+        assert_eq!(state(&stuck), Some(SnapshotState::Pending));
+        sim.hurry(ACCOUNT, TO);
+        assert_eq!(state(&stuck), Some(SnapshotState::Completed));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_key_is_looked_at_only_after_the_call() {
         let sim = simulator();
         let source = snapshot(&sim, "us-east-1");
@@ -242,6 +265,11 @@ mod tests {
         sim.disable_key(ACCOUNT, TO, "alias/backup");
         sim.skip(Duration::from_mins(5));
         assert_eq!(copies(&sim)[0].state, SnapshotState::Error);
+        sim.create_key(ACCOUNT, TO, "alias/backup");
+        let id = copy(&sim, &source, &[("Encrypted", "true"), ("KmsKeyId", "alias/backup")]).ok().first("snapshotId");
+        sim.skip(Duration::from_mins(5));
+        let again = copies(&sim).into_iter().find(|one| one.id == id).map(|one| one.state);
+        assert_eq!(again, Some(SnapshotState::Completed), "enabled again");
     }
 
     #[tokio::test(start_paused = true)]

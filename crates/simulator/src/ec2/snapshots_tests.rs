@@ -227,3 +227,46 @@ async fn a_deleted_snapshot_is_remembered_as_it_was() {
     let deletions: Vec<String> = sim.deletions().into_iter().map(|deletion| deletion.snapshot.id).collect();
     assert_eq!(deletions, [id]);
 }
+
+/// Tags a snapshot, and checks with which code the manager's policy lets it be deleted; empty if it does.
+#[track_caller]
+fn check_line(tags: &[(&str, &str)], code: &str) {
+    let sim = simulator_with(|config| config.holds_the_line = true);
+    let id = snapshot(&sim, REGION);
+    for (key, value) in tags {
+        let tag = [("ResourceId.1", id.as_str()), ("Tag.1.Key", *key), ("Tag.1.Value", *value)];
+        call(&sim, REGION, "CreateTags", &tag).ok();
+    }
+    let delete = [("SnapshotId", id.as_str())];
+    assert_eq!(call(&sim, REGION, "DeleteSnapshot", &delete).code(), code);
+    assert_eq!(sim.call("ec2", REGION, "DeleteSnapshot", &delete).is_ok(), !code.is_empty(), "the operator may");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_managers_policy_holds_the_line_where_it_is_set() {
+    check_line(&[("Type", "Automated")], "");
+    check_line(&[("Type", "Automated"), ("KeepForever", "")], "UnauthorizedOperation");
+    check_line(&[("Type", "Manual")], "UnauthorizedOperation");
+    check_line(&[], "UnauthorizedOperation");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_takes_as_long_as_was_set_or_ends_when_it_is_hurried() {
+    let sim = simulator();
+    let (slow, quick, failing) = (volume(&sim, REGION), volume(&sim, REGION), volume(&sim, REGION));
+    sim.set_snapshot_time(Duration::from_hours(24 * 7));
+    create(&sim, &slow).ok();
+    sim.fail_snapshots_of(&failing, 1);
+    create(&sim, &failing).ok();
+    sim.set_snapshot_time(Duration::from_secs(1));
+    create(&sim, &quick).ok();
+    sim.skip(Duration::from_hours(24));
+    let of = |volume: &str| sim.snapshots(ACCOUNT, REGION).into_iter().find(|one| one.volume_id == volume).unwrap();
+    assert_eq!(of(&quick).state, SnapshotState::Completed);
+    assert_eq!((of(&slow).state, of(&failing).state), (SnapshotState::Pending, SnapshotState::Pending));
+    sim.hurry(ACCOUNT, "us-west-2");
+    assert_eq!(of(&slow).state, SnapshotState::Pending, "another region");
+    sim.hurry(ACCOUNT, REGION);
+    assert_eq!((of(&slow).state, of(&slow).completed_at), (SnapshotState::Completed, Some(sim.now())));
+    assert_eq!(of(&failing).state, SnapshotState::Error);
+}

@@ -5,6 +5,7 @@ pub(crate) mod image;
 pub(crate) mod instance;
 pub(crate) mod keys;
 pub(crate) mod lock;
+mod past;
 pub(crate) mod region;
 pub(crate) mod snapshot;
 pub(crate) mod tags;
@@ -15,6 +16,7 @@ use crate::record::{Deletion, Published};
 use crate::wire::error::Error;
 use chrono::{DateTime, Utc};
 use ids::Ids;
+use past::Past;
 use region::Region;
 use snapshot::{PUBLIC_OWNER, Snapshot, public};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +51,10 @@ pub(crate) struct World {
     pub(crate) snapshot_time: Duration,
     pub(crate) copy_time: Duration,
     pub(crate) snapshot_limit: usize,
+    pub(crate) copies_at_once: usize,
     pub(crate) page_size: usize,
+    /// Whether deletions are held to what the manager's policy allows.
+    pub(crate) holds_the_line: bool,
     /// Volumes whose snapshots are refused, and the error code with which they are.
     pub(crate) refusals: BTreeMap<String, String>,
     /// Volumes whose next snapshots end in `error`, and how many of them.
@@ -58,7 +63,10 @@ pub(crate) struct World {
     pub(crate) down: BTreeSet<String>,
     pub(crate) deletions: Vec<Deletion>,
     pub(crate) published: Vec<Published>,
+    /// How much has changed so far.
+    pub(crate) changes: u64,
     regions: BTreeMap<Place, Region>,
+    past: Past,
     /// What time will do, soonest first, so that a request settles only what has come due.
     due: BTreeSet<(DateTime<Utc>, Place, Due)>,
 }
@@ -70,13 +78,17 @@ impl World {
             snapshot_time: config.snapshot_time,
             copy_time: config.copy_time,
             snapshot_limit: config.snapshot_limit,
+            copies_at_once: config.copies_at_once,
             page_size: config.page_size,
+            holds_the_line: config.holds_the_line,
             refusals: BTreeMap::new(),
             failures: BTreeMap::new(),
             down: BTreeSet::new(),
             deletions: Vec::new(),
             published: Vec::new(),
+            changes: 0,
             regions: BTreeMap::new(),
+            past: Past::new(config.remembers),
             due: BTreeSet::new(),
         }
     }
@@ -92,6 +104,38 @@ impl World {
         own.or_else(|error| public(&place.region).into_iter().find(|snapshot| snapshot.id == id).ok_or(error))
     }
 
+    /// Is told before anything changes in a place: counts the change, and keeps what has been there.
+    pub(crate) fn will_change(&mut self, place: &Place, now: DateTime<Utc>) {
+        self.changes += 1;
+        self.past.keep(place, now, self.regions.get(place));
+    }
+
+    /// Exchanges what is in a place for what was there so long ago. Done twice, with no change between, it is undone.
+    pub(crate) fn exchange_for_past(&mut self, place: &Place, now: DateTime<Utc>, lag: Duration) {
+        if let Some(then) = self.past.at(place, now, lag) {
+            std::mem::swap(then, self.regions.entry(place.clone()).or_default());
+        }
+    }
+
+    /// Lets all snapshots and copies that are being made in a place end now, as soon as the world is settled.
+    pub(crate) fn hurry(&mut self, place: &Place, now: DateTime<Utc>) {
+        let mut hurried = Vec::new();
+        self.due.retain(|(_, of, due)| match due {
+            Due::Snapshot(id) if of == place => {
+                hurried.push(id.clone());
+                false
+            }
+            Due::Snapshot(_) | Due::Instance(_) => true,
+        });
+        for id in hurried {
+            // one that was deleted is not there, but still counts as concurrent
+            if let Some(snapshot) = self.region(place).snapshots.get_mut(&id) {
+                snapshot.ends_at = now;
+            }
+            self.schedule(now, place, Due::Snapshot(id));
+        }
+    }
+
     pub(crate) fn schedule(&mut self, at: DateTime<Utc>, place: &Place, due: Due) {
         self.due.insert((at, place.clone(), due));
     }
@@ -99,7 +143,8 @@ impl World {
     /// Lets everything happen whose time has come.
     pub(crate) fn settle(&mut self, now: DateTime<Utc>) {
         while self.due.first().is_some_and(|(at, _, _)| *at <= now) {
-            let Some((_, place, due)) = self.due.pop_first() else { return };
+            let Some((at, place, due)) = self.due.pop_first() else { return };
+            self.will_change(&place, at);
             let region = self.region(&place);
             match due {
                 Due::Snapshot(id) => region.end_snapshot(&id),
@@ -111,10 +156,12 @@ impl World {
     }
 }
 
-/// The world as one call sees it: its place and its instant.
+/// The world as one call sees it: its place, its caller and its instant.
 pub(crate) struct Here<'a> {
     pub(crate) world: &'a mut World,
     pub(crate) place: &'a Place,
+    /// The access key.
+    pub(crate) caller: &'a str,
     pub(crate) now: DateTime<Utc>,
 }
 

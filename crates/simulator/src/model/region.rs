@@ -12,7 +12,7 @@ use crate::wire::error::Error;
 use std::collections::BTreeMap;
 
 /// What one account has in one region. Every map is by id, or by what the comment says.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Region {
     pub(crate) instances: BTreeMap<String, Instance>,
     pub(crate) volumes: BTreeMap<String, Volume>,

@@ -1,7 +1,7 @@
 //! Snapshots, and how their creation goes.
 
 use crate::model::ids::{Kind, hash};
-use crate::model::lock::Lock;
+use crate::model::lock::{Lock, LockState};
 use crate::model::tags::Tags;
 use crate::model::{Due, Place, World};
 use chrono::{DateTime, Utc};
@@ -126,6 +126,11 @@ impl StorageTier {
 }
 
 impl Snapshot {
+    /// Whether it is locked at an instant.
+    pub fn is_locked(&self, now: DateTime<Utc>) -> bool {
+        self.lock.as_ref().is_some_and(|lock| lock.state(now) != LockState::Expired)
+    }
+
     /// How far it is: `42%`.
     pub(crate) fn progress(&self, now: DateTime<Utc>) -> String {
         match self.state {
