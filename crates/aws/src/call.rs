@@ -1,6 +1,13 @@
 //! One call to AWS: counted, limited, and repeated where that is harmless.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -28,17 +35,39 @@ pub(crate) enum Twice {
     Harmful,
 }
 
+/// Where the jitter of repeats comes from: chance, or a seed, so that a test can repeat itself.
+#[derive(Debug, Default)]
+pub(crate) struct Jitter {
+    seed: Option<u64>,
+    drawn: AtomicU64,
+}
+
+impl Jitter {
+    pub(crate) fn new(seed: Option<u64>) -> Self {
+        Self { seed, drawn: AtomicU64::new(0) }
+    }
+
+    fn of(&self, waits: ExponentialBuilder) -> ExponentialBuilder {
+        match self.seed {
+            None => waits.with_jitter(),
+            // each call its own, or all would wait alike
+            Some(seed) => waits.with_jitter().with_jitter_seed(seed ^ self.drawn.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+}
+
 /// Makes the calls to one region.
 #[derive(Clone)]
 pub(crate) struct Caller {
     region: Region,
     gates: Arc<Gates>,
+    jitter: Arc<Jitter>,
     calls: Calls,
 }
 
 impl Caller {
-    pub(crate) fn new(region: Region, gates: Arc<Gates>, calls: Calls) -> Self {
-        Self { region, gates, calls }
+    pub(crate) fn new(region: Region, gates: Arc<Gates>, jitter: Arc<Jitter>, calls: Calls) -> Self {
+        Self { region, gates, jitter, calls }
     }
 
     /// Calls `action` by `send`, which makes one attempt.
@@ -60,11 +89,10 @@ impl Caller {
         let mut open = 0;
         attempt
             .retry(
-                ExponentialBuilder::default()
+                self.jitter.of(ExponentialBuilder::default()
                     .with_min_delay(FIRST_WAIT)
                     .with_max_delay(LONGEST_WAIT)
-                    .with_max_times(REPEATS)
-                    .with_jitter(),
+                    .with_max_times(REPEATS)),
             )
             .when(|error: &Error| match error.kind {
                 Kind::Throttled => true,

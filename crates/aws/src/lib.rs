@@ -13,8 +13,9 @@ mod sns;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use aws_config::{
@@ -22,6 +23,7 @@ use aws_config::{
     provider_config::ProviderConfig, retry::RetryConfig, timeout::TimeoutConfig,
 };
 use aws_credential_types::{Credentials, provider::ProvideCredentials};
+use aws_smithy_async::time::TimeSource;
 pub use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use snapkeeper_core::{
     calls::Calls,
@@ -31,7 +33,10 @@ use snapkeeper_core::{
     settings::{ApiRate, Settings},
 };
 
-use crate::{call::Caller, rates::Gates};
+use crate::{
+    call::{Caller, Jitter},
+    rates::Gates,
+};
 pub use crate::{
     ec2::Ec2,
     error::{Error, Kind},
@@ -59,6 +64,29 @@ pub struct Options {
     pub api_rate: ApiRate,
     /// Where calls are counted.
     pub calls: Calls,
+    /// The clock by which requests are signed, in place of the machine's.
+    pub clock: Option<Clock>,
+    /// What the jitter of repeats is drawn from, in place of chance. With a clock as well, the same run makes the same
+    /// calls, to the byte.
+    pub jitter_seed: Option<u64>,
+}
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// A clock as the SDK has it.
+struct Told(Clock);
+
+impl TimeSource for Told {
+    fn now(&self) -> SystemTime {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Told")
+    }
 }
 
 impl Default for Options {
@@ -72,6 +100,8 @@ impl Default for Options {
             http_client: None,
             api_rate: ApiRate::Share(1.0),
             calls: Calls::default(),
+            clock: None,
+            jitter_seed: None,
         }
     }
 }
@@ -83,6 +113,7 @@ pub struct Aws {
     region: Region,
     config: SdkConfig,
     gates: Arc<Gates>,
+    jitter: Arc<Jitter>,
     calls: Calls,
 }
 
@@ -140,12 +171,17 @@ impl Aws {
         if let Some(client) = options.http_client {
             loader = loader.http_client(client);
         }
+        if let Some(clock) = options.clock {
+            loader = loader.time_source(Told(clock));
+        }
         let config = loader.load().await;
         let region: Region =
             config.region().and_then(|region| region.as_ref().parse().ok()).ok_or(NotConnected::NoRegion)?;
         let gates = Arc::new(Gates::new(options.api_rate));
-        let ec2 = Ec2::new(&config, &region, Caller::new(region.clone(), gates.clone(), options.calls.clone()));
-        Ok(Self { ec2, region, config, gates, calls: options.calls })
+        let jitter = Arc::new(Jitter::new(options.jitter_seed));
+        let caller = Caller::new(region.clone(), gates.clone(), jitter.clone(), options.calls.clone());
+        let ec2 = Ec2::new(&config, &region, caller);
+        Ok(Self { ec2, region, config, gates, jitter, calls: options.calls })
     }
 
     /// The home region.
@@ -184,7 +220,7 @@ impl Aws {
     }
 
     fn caller(&self, region: &Region) -> Caller {
-        Caller::new(region.clone(), self.gates.clone(), self.calls.clone())
+        Caller::new(region.clone(), self.gates.clone(), self.jitter.clone(), self.calls.clone())
     }
 }
 

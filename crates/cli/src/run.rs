@@ -13,7 +13,7 @@ use snapkeeper_core::{
     run::{Job, Run},
     settings::Settings,
 };
-use snapkeeper_lambda::{Context, Deadline, Progress, Report, clock, perform};
+use snapkeeper_lambda::{Context, Deadline, Progress, Report, clock, environment, perform};
 use url::Url;
 
 use crate::text;
@@ -59,7 +59,7 @@ fn instant(text: &str) -> Result<DateTime<Utc>, String> {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let mut settings = Settings::from_variables(std::env::vars()).context("settings")?;
+    let mut settings = Settings::from_variables(environment::variables()).context("settings")?;
     settings.dry_run |= arguments.dry_run;
     check_endpoints(arguments.endpoint_url.as_deref())?;
     let calls = Calls::default();
@@ -67,10 +67,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         region: arguments.region,
         endpoint_url: arguments.endpoint_url,
         profile: arguments.profile,
-        keys: None,
-        http_client: None,
         api_rate: settings.api_rate,
         calls: calls.clone(),
+        ..Options::default()
     })
     .await?;
     let now = clock::now();

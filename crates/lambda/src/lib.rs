@@ -7,6 +7,7 @@
 mod apply;
 pub mod clock;
 mod context;
+pub mod environment;
 mod event;
 mod heartbeat;
 mod metrics;

@@ -17,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     clock,
     context::{Context, Deadline, Progress},
+    environment,
     event::Event,
     metrics,
     perform::perform,
@@ -44,7 +45,7 @@ where
     tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(level).init();
     let calls = Calls::default();
     let ready = async {
-        let settings = Settings::from_variables(std::env::vars())?;
+        let settings = Settings::from_variables(environment::variables())?;
         let region: Region = std::env::var("AWS_REGION").unwrap_or_default().parse()?;
         let aws = connect(settings.clone(), calls.clone()).await?;
         anyhow::Ok((settings, region, aws))
