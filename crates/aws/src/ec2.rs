@@ -20,6 +20,7 @@ use snapkeeper_core::{
 use crate::{
     call::{Caller, Twice},
     error::{Error, Kind},
+    whole::Whole,
 };
 
 /// EC2 in one region.
@@ -32,7 +33,8 @@ pub struct Ec2 {
 
 impl Ec2 {
     pub(crate) fn new(aws: &SdkConfig, region: &Region, caller: Caller) -> Self {
-        let config = config::Builder::from(aws).region(config::Region::new(region.to_string())).build();
+        let config =
+            config::Builder::from(aws).region(config::Region::new(region.to_string())).interceptor(Whole).build();
         let credentials = aws.credentials_provider();
         Self { client: Client::from_conf(config), caller, region: region.clone(), credentials }
     }

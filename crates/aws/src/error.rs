@@ -120,7 +120,8 @@ fn kind(code: Option<&str>, status: StatusCode) -> Kind {
         | "AccessDenied"
         | "ExpiredToken"
         | "RequestExpired" => Kind::Denied,
-        _ if status.is_server_error() => Kind::Open,
+        // a success that cannot be understood is a success perhaps
+        _ if status.is_server_error() || status.is_success() => Kind::Open,
         _ => Kind::Refused,
     }
 }
@@ -147,6 +148,7 @@ mod tests {
             (Some("InternalError"), 500, Kind::Open),
             (Some("Unavailable"), 503, Kind::Open),
             (None, 502, Kind::Open),
+            (None, 200, Kind::Open),
         ] {
             assert_eq!(kind(code, StatusCode::try_from(status).unwrap()), expected, "{code:?} {status}");
         }

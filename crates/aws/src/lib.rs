@@ -10,6 +10,7 @@ mod error;
 mod presign;
 mod rates;
 mod sns;
+mod whole;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

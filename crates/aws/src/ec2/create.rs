@@ -47,7 +47,7 @@ impl Ec2 {
                         .description(backup.description())
                         .tag_specifications(snapshot_tags(&backup.tags));
                     let made = self.caller.call("CreateSnapshot", Twice::Harmful, || call.clone().send()).await?;
-                    Ok(made.snapshot_id.into_iter().map(SnapshotId::from).collect())
+                    named("CreateSnapshot", made.snapshot_id.as_deref())
                 } else {
                     let excluded: Vec<String> = backup.excluded_data().iter().map(ToString::to_string).collect();
                     let instance = InstanceSpecification::builder()
@@ -62,7 +62,7 @@ impl Ec2 {
                         .description(backup.description())
                         .tag_specifications(snapshot_tags(&backup.tags));
                     let made = self.caller.call("CreateSnapshots", Twice::Harmful, || call.clone().send()).await?;
-                    Ok(made.snapshots().iter().filter_map(|it| it.snapshot_id().map(SnapshotId::from)).collect())
+                    named("CreateSnapshots", made.snapshots().iter().filter_map(|it| it.snapshot_id()))
                 }
             },
             async || {
@@ -105,7 +105,7 @@ impl Ec2 {
                         async { call.clone().customize().interceptor(presign).send().await }
                     })
                     .await?;
-                Ok(made.snapshot_id.into_iter().map(SnapshotId::from).collect())
+                named("CopySnapshot", made.snapshot_id.as_deref())
             },
             async || {
                 let mut found =
@@ -157,4 +157,14 @@ impl Ec2 {
             }
         }
     }
+}
+
+/// What was made, as the answer names it. One that names nothing does not say what happened.
+fn named<'a>(action: &'static str, ids: impl IntoIterator<Item = &'a str>) -> Result<Vec<SnapshotId>, Error> {
+    let made: Vec<SnapshotId> = ids.into_iter().map(SnapshotId::from).collect();
+    if made.is_empty() {
+        let message = "the answer names no snapshot".to_owned();
+        return Err(Error { action, kind: Kind::Open, message });
+    }
+    Ok(made)
 }
