@@ -228,11 +228,13 @@ impl CopySnapshot {
                 own.set(key, value);
             }
         }
-        if let Some(places) = layout::read(&primary.tags) {
-            layout::write(&places, &mut own);
+        let places = layout::read(&primary.tags);
+        if let Some(places) = &places {
+            layout::write(places, &mut own);
         }
-        // Name before the rest, should there be more tags than fit
-        let rest = primary.tags.iter().filter(|(key, _)| ![tags::NAME, tags::COPY_DEST].contains(key));
+        // Name before the rest, should there be more tags than fit; and a layout that was written anew stands alone
+        let is_old = |key: &str| places.is_some() && layout::is_key(key);
+        let rest = primary.tags.iter().filter(|(key, _)| ![tags::NAME, tags::COPY_DEST].contains(key) && !is_old(key));
         let name = primary.tags.get(tags::NAME).map(|name| (tags::NAME, name));
         Self {
             source: primary.id.clone(),

@@ -74,7 +74,9 @@ pub fn plan(inventory: &Inventory, run: &Run) -> Plan<Create> {
         });
         let copy_to: BTreeSet<&Region> = policies.iter().flat_map(|policy| &policy.copy_to).collect();
         let oldest = members.iter().map(|volume| existing.backups.last_good_at(&home(volume))).min().flatten();
-        let backup = Backup::new(instance, members, &excluded, &copy_to, decision, run);
+        let (copy_to, too_many) = what_fits_one_tag(&copy_to);
+        plan.findings.extend(too_many.map(|regions| not_copied(instance, &regions)));
+        let backup = Backup::new(instance, members, &excluded, copy_to, decision, run);
         if backup.fits_one_call() {
             backups.push((oldest, backup));
         } else {
@@ -132,6 +134,34 @@ fn members(
         }
     }
     if members.is_empty() { Err(reason) } else { Ok(members) }
+}
+
+/// As many of the regions as one value of a tag can name, and the others, if there are any: instances that share a volume
+/// may name more together than each of them can.
+fn what_fits_one_tag(regions: &BTreeSet<&Region>) -> (Option<String>, Option<String>) {
+    let mut lists = [String::new(), String::new()];
+    for region in regions {
+        let fits = lists[0].len() + 1 + region.as_str().len() <= tags::MAX_VALUE;
+        let list = &mut lists[usize::from(!fits)];
+        if !list.is_empty() {
+            list.push(' ');
+        }
+        list.push_str(region.as_str());
+    }
+    let [named, others] = lists.map(|list| (!list.is_empty()).then_some(list));
+    (named, others)
+}
+
+fn not_copied(instance: &Instance, regions: &str) -> Finding {
+    Finding {
+        kind: FindingKind::CopyMissing,
+        resource: instance.id.to_string(),
+        what: format!(
+            "the instances that share its volumes name more regions than one tag can: no copies to {regions}"
+        ),
+        since: None,
+        todo: "name fewer regions in Copy_Dest".to_owned(),
+    }
 }
 
 fn not_consistent(backup: &Backup) -> Finding {
@@ -222,7 +252,7 @@ impl Backup {
         instance: &Instance,
         members: Vec<VolumeId>,
         excluded: &BTreeSet<VolumeId>,
-        copy_to: &BTreeSet<&Region>,
+        copy_to: Option<String>,
         decision: Option<Decision>,
         run: &Run,
     ) -> Self {
@@ -246,9 +276,8 @@ impl Backup {
         if let Some(Decision { delete_on, .. }) = &decision {
             tags.set(tags::DELETE_ON, delete_on.to_string());
         }
-        if !copy_to.is_empty() {
-            let regions: Vec<&str> = copy_to.iter().map(|region| region.as_str()).collect();
-            tags.set(tags::COPY_DEST, regions.join(" "));
+        if let Some(regions) = copy_to {
+            tags.set(tags::COPY_DEST, regions);
         }
         layout::write(&layout, &mut tags);
         let name = instance.tags.get(tags::NAME).map(|name| (tags::NAME, name));

@@ -58,13 +58,22 @@ pub fn read(tags: &Tags) -> Option<Vec<Place>> {
     places.filter(|places| !places.is_empty())
 }
 
+/// Whether a tag is one of those that tell a layout.
+pub fn is_key(tag: &str) -> bool {
+    let number = |rest: &str| rest.strip_prefix('_').is_some_and(|it| it.parse::<usize>().is_ok_and(|it| it > 1));
+    tag.strip_prefix(SOURCE_DEVICES).is_some_and(|rest| rest.is_empty() || number(rest))
+}
+
 fn key(index: usize) -> String {
     if index == 0 { SOURCE_DEVICES.to_owned() } else { format!("{SOURCE_DEVICES}_{}", index + 1) }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::near::near;
 
     #[test]
     fn writing_and_reading_give_the_same_however_many_volumes() {
@@ -88,6 +97,47 @@ mod tests {
     fn a_layout_that_cannot_be_read_is_none() {
         for value in ["", "  ", "/dev/xvda", "/dev/xvda=vol-0a junk"] {
             assert_eq!(read(&[(SOURCE_DEVICES, value)].into_iter().collect()), None, "{value:?}");
+        }
+    }
+
+    /// A word of a layout, without what parts words from each other.
+    fn words(texts: &'static [&'static str]) -> impl Strategy<Value = String> {
+        near(texts).prop_map(|text| {
+            text.chars().filter(|c| !c.is_ascii_whitespace() && *c != '=').take(100).collect::<String>()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_devices_are_called_they_are_read_as_written(
+            places in prop::collection::vec(
+                (words(&["/dev/xvda", "xvdf"]), words(&["vol-0123456789abcdef0", "vol-12345678"]), any::<bool>()),
+                1..60,
+            ),
+        ) {
+            let layout: Vec<Place> = places
+                .into_iter()
+                .map(|(device, volume, excluded)| Place { device, volume: volume.replace(':', "").into(), excluded })
+                .collect();
+            let mut tags = Tags::default();
+            write(&layout, &mut tags);
+            prop_assert!(tags.iter().all(|(_, value)| value.chars().count() <= MAX_VALUE));
+            prop_assert_eq!(read(&tags), Some(layout));
+        }
+
+        #[test]
+        fn what_can_be_read_at_all_reads_the_same_when_written_again(
+            values in prop::collection::vec(
+                near(&["/dev/xvda=vol-0a", "/dev/xvda=vol-0a /dev/sdf=vol-0b:excluded", "=", ""]),
+                0..4,
+            ),
+        ) {
+            let tags: Tags = values.into_iter().enumerate().map(|(index, value)| (key(index), value)).collect();
+            if let Some(layout) = read(&tags) {
+                let mut again = Tags::default();
+                write(&layout, &mut again);
+                prop_assert_eq!(read(&again), Some(layout));
+            }
         }
     }
 }

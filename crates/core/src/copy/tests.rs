@@ -197,6 +197,11 @@ fn a_copy_has_every_tag_that_its_later_life_needs() {
     );
     assert_eq!(copy.description, "web (i-1)");
     assert_eq!(Copy::Snapshot(copy).resource(), "snap-p");
+    // a layout that takes fewer tags when it is written anew leaves none of the old ones behind
+    let apart = yesterday().tagged(SOURCE_DEVICES, "/dev/xvda=vol-a").tagged("Source_Devices_2", "/dev/sdf=vol-b");
+    let together = only_copy(apart.tagged("Source_Devices_2_b", "x"), &run(RUN)).tags;
+    assert_eq!(together.get(SOURCE_DEVICES), Some("/dev/xvda=vol-a /dev/sdf=vol-b"));
+    assert_eq!((together.has("Source_Devices_2"), together.has("Source_Devices_2_b")), (false, true));
     // a layout that cannot be read is carried over as it is
     let odd = only_copy(yesterday().tagged(SOURCE_DEVICES, "?"), &run(RUN));
     assert_eq!(odd.tags.get(SOURCE_DEVICES), Some("?"));

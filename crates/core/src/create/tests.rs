@@ -179,6 +179,23 @@ fn a_volume_on_several_instances_is_taken_once() {
 }
 
 #[test]
+fn a_shared_volume_is_copied_to_as_many_regions_as_a_tag_can_name() {
+    let names: Vec<String> = (0..30).map(|n| format!("xx-somewhere-{n}")).collect();
+    let [these, those] = [&names[..15], &names[15..]].map(|names| names.join(" "));
+    let inventory = of(vec![
+        instance("i-1", &["vol-shared"], &[YES, (COPY_DEST, &these)]),
+        instance("i-2", &["vol-shared"], &[YES, (COPY_DEST, &those)]),
+    ]);
+    let plan = plan(&inventory, &run(RUN));
+    let Some(Create::Backup(backup)) = plan.actions.first() else { panic!("{:?}", told(&plan)) };
+    let named = backup.tags.get(COPY_DEST).unwrap();
+    assert!(named.chars().count() <= tags::MAX_VALUE, "{named}");
+    let [finding] = plan.findings.as_slice() else { panic!("{:?}", plan.findings) };
+    let told = |name: &&String| named.split(' ').chain(finding.what.split([' ', ':'])).any(|it| it == name.as_str());
+    assert_eq!((finding.kind, names.iter().filter(told).count()), (FindingKind::CopyMissing, names.len()));
+}
+
+#[test]
 fn the_one_whose_last_good_backup_is_oldest_goes_first() {
     let good = |id, volume, day| automated(id, volume, day).until("2027-01-01");
     let inventory = Inventory {
