@@ -18,6 +18,8 @@ pub(crate) mod fixtures;
 pub mod ids;
 pub mod inventory;
 pub mod layout;
+#[cfg(test)]
+pub(crate) mod near;
 pub mod notice;
 pub mod plan;
 pub mod retention;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, num::NonZeroU16, str::FromStr};
 
 use chrono::NaiveDate;
 
-use crate::calendar::Unit;
+use crate::{calendar::Unit, tags};
 
 /// The longest span that is taken for meant: a hundred years, in days.
 const MAX_DAYS: u32 = 36_525;
@@ -51,7 +51,7 @@ impl FromStr for Retention {
     fn from_str(text: &str) -> Result<Self, NotARetention> {
         let refuse = || NotARetention(text.to_owned());
         let mut terms = BTreeMap::new();
-        for term in text.split([' ', ',', '\t']).filter(|term| !term.is_empty()) {
+        for term in text.split(tags::between).filter(|term| !term.is_empty()) {
             let (unit, count) = read_term(term).ok_or_else(refuse)?;
             if terms.insert(unit, count).is_some() {
                 return Err(refuse());
@@ -98,9 +98,11 @@ pub const EXPECTED: &str =
 
 #[cfg(test)]
 mod tests {
+    use chrono::Datelike;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::near::near;
 
     #[test]
     fn the_grammar() {
@@ -170,8 +172,36 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_the_parser_panic(text in "\\PC*") {
-            let _: Result<Retention, _> = text.parse();
+        fn what_reads_is_numbers_with_units_and_prints_as_the_same(
+            text in near(&["7", "7d", "4w", "12m", "3y", "7d 4w 12m", "3y,1d", "36525d", "1217m", "65535", "007d"]),
+        ) {
+            if let Ok(retention) = text.parse::<Retention>() {
+                let is_term = |term: &str| {
+                    let digits = term.trim_end_matches(['d', 'D', 'w', 'W', 'm', 'M', 'y', 'Y']);
+                    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && term.len() - digits.len() <= 1
+                };
+                prop_assert!(text.split(tags::between).filter(|term| !term.is_empty()).all(is_term), "{:?}", text);
+                prop_assert_eq!(retention.to_string().parse::<Retention>(), Ok(retention));
+            }
+        }
+
+        /// Also in the years in which the calendar ends.
+        #[test]
+        fn no_day_is_too_late_for_a_date_that_is_not_before_it(
+            day in prop_oneof![
+                NaiveDate::MIN.num_days_from_ce()..=NaiveDate::MAX.num_days_from_ce(),
+                NaiveDate::MAX.num_days_from_ce() - 40_000..=NaiveDate::MAX.num_days_from_ce(),
+            ],
+            terms in prop::sample::select(vec!["1d", "36525d", "5217w", "1m", "1217m", "100y", "1d 9w 1217m 100y"]),
+            covered: [bool; 4],
+        ) {
+            let day = NaiveDate::from_num_days_from_ce_opt(day).unwrap();
+            let retention: Retention = terms.parse().unwrap();
+            let (on, first_of) = retention.decide(day, |unit, _| covered[unit as usize]);
+            prop_assert!(on > day || on == NaiveDate::MAX);
+            prop_assert!(first_of.is_none_or(|unit| !covered[unit as usize]));
+            prop_assert!(on <= retention.delete_on(day, |_, _| false), "what is covered lives no longer for it");
+            prop_assert!(on >= retention.delete_on(day, |_, _| true), "and never shorter than the finest term");
         }
 
         #[test]

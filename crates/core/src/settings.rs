@@ -195,7 +195,10 @@ pub struct BadSettings(Vec<String>);
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::near::near;
 
     #[test]
     fn each_setting_is_read_or_refused() {
@@ -245,5 +248,72 @@ mod tests {
             error.contains("SNAPKEEPER_RETENTION is no setting: there are SNAPKEEPER_DEFAULT_RETENTION, "),
             "{error}"
         );
+    }
+
+    fn names() -> impl Strategy<Value = String> {
+        prop_oneof![
+            4 => prop::sample::select(NAMES.to_vec()).prop_map(|name| format!("{PREFIX}{name}")),
+            1 => near(&["SNAPKEEPER_DRY_RUN", "SNAPKEEPER_HEARTBEAT_URL", "SNAPKEEPER_", "snapkeeper_dry_run", "PATH"]),
+        ]
+    }
+
+    fn values() -> BoxedStrategy<String> {
+        near(&[
+            "7d 4w",
+            "Europe/Berlin",
+            "30",
+            "+100",
+            "alias/backup",
+            "1234abcd-12ab-34cd-56ef-1234567890ab",
+            "arn:aws:sns:us-east-1:123456789012:alerts",
+            "https://hc.example/5ecre7-0123",
+            "0.5",
+            "1e-1",
+            "inf",
+            "off",
+            "true",
+        ])
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_set_is_read_within_bounds_or_named(
+            variables in prop::collection::vec((names(), values()), 0..4),
+        ) {
+            match Settings::from_variables(variables.clone()) {
+                Ok(settings) => {
+                    prop_assert!(settings.max_delete_percent <= 100);
+                    prop_assert!(settings.rpo >= TimeDelta::hours(1));
+                    prop_assert!(settings.heartbeat_url.is_none_or(|url| url.scheme() == "https"));
+                    prop_assert!(settings.alert_topic.is_none_or(|topic| topic.arn.starts_with("arn:aws")));
+                    let is_share = matches!(settings.api_rate, ApiRate::Share(share) if share > 0.0 && share <= 1.0);
+                    prop_assert!(is_share || settings.api_rate == ApiRate::Off);
+                }
+                Err(error) => {
+                    let named = |(name, _): &(String, String)| error.to_string().contains(name.as_str());
+                    prop_assert!(variables.iter().any(|it| it.0.starts_with(PREFIX) && named(it)), "{}", error);
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_not_a_setting_of_ours_changes_nothing(
+            name in near(&["PATH", "AWS_REGION", "snapkeeper_dry_run"]),
+            value in values(),
+        ) {
+            prop_assume!(!name.starts_with(PREFIX));
+            prop_assert_eq!(Settings::from_variables([(name, value)]).unwrap(), Settings::default());
+        }
+
+        #[test]
+        fn the_address_of_a_webhook_is_in_no_error(
+            value in near(&["http://hc.example/5ecre7-0123", "hc.example/5ecre7-0123"]),
+        ) {
+            if let Err(error) = Settings::from_variables([(format!("{PREFIX}HEARTBEAT_URL"), value.clone())]) {
+                // a word or two may stand there by chance
+                let is_told = value.trim().chars().count() >= 12 && error.to_string().contains(value.trim());
+                prop_assert!(!is_told, "{}", error);
+            }
+        }
     }
 }

@@ -31,20 +31,24 @@ impl Event {
             if kind != "Scheduled Event" || !["aws.events", "aws.scheduler"].contains(&source) {
                 return Err(BadEvent(format!("its detail-type is {kind} and its source `{source}`")));
             }
-            return Ok(Self { instant: Some(instant(event, "time")?), dry_run: false });
+            return Ok(Self { instant: Some(instant(event, "time")?), dry_run: dry_run(event)? });
         }
         let (known, scheduled): (&[&str], bool) =
             if event.contains_key("scheduled_time") { (&SCHEDULER_KEYS, true) } else { (&["dry_run"], false) };
         if let Some(key) = event.keys().find(|key| !known.contains(&key.as_str())) {
             return Err(BadEvent(format!("it has the key `{key}`")));
         }
-        let dry_run = match event.get("dry_run") {
-            None => false,
-            Some(Value::Bool(dry_run)) => *dry_run,
-            Some(other) => return Err(BadEvent(format!("its dry_run is {other}, neither true nor false"))),
-        };
         let instant = if scheduled { Some(instant(event, "scheduled_time")?) } else { None };
-        Ok(Self { instant, dry_run })
+        Ok(Self { instant, dry_run: dry_run(event)? })
+    }
+}
+
+/// Whether a dry run is asked for, in an event of whatever shape: somebody may have added it to a scheduled one.
+fn dry_run(event: &Map<String, Value>) -> Result<bool, BadEvent> {
+    match event.get("dry_run") {
+        None => Ok(false),
+        Some(Value::Bool(dry_run)) => Ok(*dry_run),
+        Some(other) => Err(BadEvent(format!("its dry_run is {other}, neither true nor false"))),
     }
 }
 
@@ -66,6 +70,10 @@ pub struct BadEvent(String);
 
 #[cfg(test)]
 mod tests {
+    use chrono::SecondsFormat;
+    use proptest::{prelude::*, sample::select};
+    use serde_json::json;
+
     use super::*;
 
     #[track_caller]
@@ -118,5 +126,86 @@ mod tests {
         check(r#"{"detail-type": "Scheduled Event", "source": "aws.events"}"#, Err("its time is null"));
         check(r#"{"detail-type": "EBS Snapshot Notification", "source": "aws.ec2"}"#, Err("EBS Snapshot Notification"));
         check(r#"{"Records": []}"#, Err("the key `Records`"));
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,20}".prop_map(Value::String),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            let object = prop::collection::btree_map(keys(), inner.clone(), 0..6);
+            prop_oneof![
+                prop::collection::vec(inner, 0..6).prop_map(Value::Array),
+                object.prop_map(|object| Value::Object(object.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn keys() -> impl Strategy<Value = String> {
+        let known = ["detail-type", "source", "time", "scheduled_time", "schedule_arn", "dry_run", "detail"];
+        prop_oneof![6 => select(known.to_vec()).prop_map(str::to_owned), 1 => "\\PC{0,12}"]
+    }
+
+    /// What may stand at a key: mostly what is expected at one or another.
+    fn values() -> impl Strategy<Value = Value> {
+        let texts = [
+            "Scheduled Event",
+            "scheduled event",
+            "aws.events",
+            "aws.scheduler",
+            "2026-11-21T05:00:00Z",
+            "2026-11-21T05:00:60.5Z",
+            "2026-11-21 05:00:00+01:00",
+            "2026-11-21T05:00:00",
+            "0000-01-01T00:00:00+23:59",
+            "9999-12-31T23:59:59-23:59",
+            "+10000-01-01T00:00:00Z",
+            "2026-02-29T05:00:00Z",
+            "true",
+        ];
+        prop_oneof![
+            6 => select(texts.to_vec()).prop_map(Value::from),
+            2 => any::<bool>().prop_map(Value::Bool),
+            1 => any_json(),
+        ]
+    }
+
+    fn events() -> impl Strategy<Value = Value> {
+        let objects = prop::collection::btree_map(keys(), values(), 0..5);
+        prop_oneof![8 => objects.prop_map(|object| Value::Object(object.into_iter().collect())), 1 => any_json()]
+    }
+
+    proptest! {
+        #[test]
+        fn an_event_is_read_as_it_says_or_named(event in events()) {
+            match Event::read(&event) {
+                Ok(Event { instant, dry_run }) => {
+                    let text = |key: &str| event.get(key).and_then(Value::as_str);
+                    let said = if event.get("detail-type").is_some() { text("time") } else { text("scheduled_time") };
+                    let said = said.map(|text| DateTime::parse_from_rfc3339(text).unwrap().to_utc());
+                    prop_assert_eq!(instant, said);
+                    // one from a schedule is never a dry run, unless its input says so
+                    let asks = event.get("dry_run") == Some(&Value::Bool(true));
+                    prop_assert_eq!(dry_run, asks);
+                }
+                Err(error) => prop_assert!(error.to_string().starts_with("cannot make a run of this event: ")),
+            }
+        }
+
+        #[test]
+        fn every_instant_of_a_schedule_is_read_as_it_is(seconds in 0..253_402_300_800_i64) {
+            let instant = DateTime::from_timestamp(seconds, 0);
+            let time = instant.unwrap().to_rfc3339_opts(SecondsFormat::Secs, true);
+            for event in [
+                json!({ "scheduled_time": time }),
+                json!({ "detail-type": "Scheduled Event", "source": "aws.events", "time": time }),
+            ] {
+                prop_assert_eq!(Event::read(&event), Ok(Event { instant, dry_run: false }));
+            }
+        }
     }
 }
