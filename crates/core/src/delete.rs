@@ -1,4 +1,4 @@
-//! Plans the deletion of every snapshot whose `DeleteOn` day has come.
+//! Plans the deletion of every snapshot whose `DeleteOn` day has come, and of those that failed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -43,12 +43,12 @@ pub fn plan(inventory: &Inventory, run: &Run) -> Plan<DeleteSnapshot> {
         if let DeleteOn::Unreadable(error) = snapshot.delete_on() {
             plan.findings.push(Finding::unreadable(&snapshot.id, &error));
         }
-        match judge(snapshot, inventory, &backups, run.day()) {
-            Verdict::Delete { due } => plan.actions.push(DeleteSnapshot { snapshot: snapshot.id.clone(), due }),
+        match judge(snapshot, inventory, &backups, run) {
+            Verdict::Delete(why) => plan.actions.push(DeleteSnapshot { snapshot: snapshot.id.clone(), why }),
             Verdict::Keep(reason) => plan.keep(&snapshot.id, reason),
         }
     }
-    plan.actions.sort_by(|a, b| (a.due, &a.snapshot).cmp(&(b.due, &b.snapshot)));
+    plan.actions.sort_by(|a, b| (a.why, &a.snapshot).cmp(&(b.why, &b.snapshot)));
     brake(&mut plan, inventory, run);
     plan
 }
@@ -61,7 +61,7 @@ pub fn regions_to_ask(inventory: &Inventory, run: &Run) -> BTreeSet<Region> {
         .snapshots
         .iter()
         .filter(|snapshot| {
-            matches!(judge(snapshot, inventory, &backups, run.day()), Verdict::Keep(Reason::LastGoodPerhaps(_)))
+            matches!(judge(snapshot, inventory, &backups, run), Verdict::Keep(Reason::LastGoodPerhaps(_)))
         })
         .filter_map(|snapshot| match backup::origin(snapshot).0 {
             Whence::From(region) => Some(region),
@@ -74,30 +74,46 @@ pub fn regions_to_ask(inventory: &Inventory, run: &Run) -> BTreeSet<Region> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It goes.
-    Delete {
-        /// The day from which it may.
-        due: NaiveDate,
-    },
+    Delete(Why),
     /// It stays.
     Keep(Reason),
 }
 
-/// Judges one snapshot on `day`.
-pub fn judge(snapshot: &Snapshot, inventory: &Inventory, backups: &Backups<'_>, day: NaiveDate) -> Verdict {
+/// Why a snapshot goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// Its day has come.
+    Due(NaiveDate),
+    /// It failed, so that it holds nothing, and the watcher has had the time to tell of it: the RPO. Failed ones count
+    /// against what a volume may have under way, so that five of them stop its backups (EBS quotas).
+    Failed(NaiveDate),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Due(day) => write!(f, "due since {day}"),
+            Self::Failed(day) => write!(f, "failed on {day}"),
+        }
+    }
+}
+
+/// Judges one snapshot.
+pub fn judge(snapshot: &Snapshot, inventory: &Inventory, backups: &Backups<'_>, run: &Run) -> Verdict {
     if !snapshot.is_automated() {
         return Verdict::Keep(Reason::NotAutomated);
     }
     if snapshot.is_kept_forever() {
         return Verdict::Keep(Reason::KeepForever);
     }
-    let due = match snapshot.delete_on() {
+    let failed = snapshot.state == SnapshotState::Error && run.instant - snapshot.started > run.settings.rpo;
+    let why = match snapshot.delete_on() {
+        DeleteOn::Day(due) if due <= run.day() => Why::Due(due),
+        _ if failed => Why::Failed(run.day_of(snapshot.started)),
         DeleteOn::Unsaid => return Verdict::Keep(Reason::Undated),
         DeleteOn::Unreadable(_) => return Verdict::Keep(Reason::UnreadableDate),
-        DeleteOn::Day(due) => due,
+        DeleteOn::Day(due) => return Verdict::Keep(Reason::NotDue(due)),
     };
-    if due > day {
-        return Verdict::Keep(Reason::NotDue(due));
-    }
     match snapshot.state {
         SnapshotState::Pending | SnapshotState::Completed | SnapshotState::Error => {}
         SnapshotState::InRecycleBin => return Verdict::Keep(Reason::InRecycleBin),
@@ -109,9 +125,12 @@ pub fn judge(snapshot: &Snapshot, inventory: &Inventory, backups: &Backups<'_>, 
     if inventory.locked.contains(&snapshot.id) {
         return Verdict::Keep(Reason::Locked);
     }
+    if snapshot.state == SnapshotState::Error {
+        return Verdict::Delete(why);
+    }
     match last_good(snapshot, inventory, backups) {
         Some(reason) => Verdict::Keep(reason),
-        None => Verdict::Delete { due },
+        None => Verdict::Delete(why),
     }
 }
 
@@ -175,13 +194,13 @@ fn brake(plan: &mut Plan<DeleteSnapshot>, inventory: &Inventory, run: &Run) {
 pub struct DeleteSnapshot {
     /// The snapshot.
     pub snapshot: SnapshotId,
-    /// The day from which it may be deleted.
-    pub due: NaiveDate,
+    /// Why.
+    pub why: Why,
 }
 
 impl fmt::Display for DeleteSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "delete {}, due since {}", self.snapshot, self.due)
+        write!(f, "delete {}, {}", self.snapshot, self.why)
     }
 }
 

@@ -189,7 +189,7 @@ impl Watch<'_> {
                     findings.push(finding(
                         FindingKind::Failed,
                         what,
-                        "delete it, for it counts against what a volume may have pending; if it comes again, look at the volume's KMS key",
+                        "nothing, the manager deletes it; if it comes again, look at the volume's KMS key",
                     ));
                 }
                 SnapshotState::Pending if self.is_overdue(snapshot.started) => findings.push(finding(
@@ -311,7 +311,7 @@ impl Watch<'_> {
     fn deletions(&self, findings: &mut Vec<Finding>) {
         let mut undated: BTreeMap<&str, Vec<&Snapshot>> = BTreeMap::new();
         for snapshot in self.inventory.deletion.snapshots.iter().filter(|snapshot| snapshot.is_automated()) {
-            let verdict = delete::judge(snapshot, &self.inventory.deletion, &self.backups, self.run.day());
+            let verdict = delete::judge(snapshot, &self.inventory.deletion, &self.backups, self.run);
             let (due, why, todo) = match (snapshot.delete_on(), &verdict) {
                 (_, Verdict::Keep(Reason::KeepForever | Reason::InRecycleBin)) => continue,
                 (DeleteOn::Unsaid, _) => {
@@ -325,7 +325,7 @@ impl Watch<'_> {
                 }
                 // today's are the manager's business until the day is over
                 (DeleteOn::Day(due), _) if due >= self.run.day() => continue,
-                (DeleteOn::Day(due), Verdict::Delete { .. }) => (
+                (DeleteOn::Day(due), Verdict::Delete(_)) => (
                     due,
                     format!("due since {due}, and nothing holds it"),
                     "look at the manager's last reports: it did not run, failed, or its brake held",

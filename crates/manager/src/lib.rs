@@ -1,4 +1,4 @@
-//! Deletes the automated snapshots whose `DeleteOn` day has come.
+//! Deletes the automated snapshots whose `DeleteOn` day has come, and those that failed.
 
 use snapkeeper_aws::{Aws, Kind};
 use snapkeeper_core::delete::{self, DeleteSnapshot, Inventory};

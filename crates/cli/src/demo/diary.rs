@@ -15,6 +15,7 @@ use super::{
     story::Deed,
 };
 use crate::text::line;
+use snapkeeper_simulator::SnapshotState;
 
 /// How wide a line may be.
 const WIDTH: usize = 100;
@@ -239,13 +240,14 @@ impl Diary {
         first_and_more(page, report);
     }
 
-    /// Of every instance the first deletion in each region, the last one, and what is held though due.
+    /// Of every instance the first deletion in each region, the last one, what had failed, and what is held though due.
     fn manager(&mut self, page: &mut Page<'_>, report: &Report) {
         let mut gone: BTreeMap<&str, &Step> = BTreeMap::new();
         let account = page.account;
         for step in &report.applied {
             let Some(deleted) = account.snapshot(&step.resource) else { continue };
-            if self.deleted_of.insert((deleted.instance().to_owned(), deleted.region.clone())) {
+            let is_first = self.deleted_of.insert((deleted.instance().to_owned(), deleted.region.clone()));
+            if is_first || deleted.snapshot.state == SnapshotState::Error {
                 page.say(report, Sign::Done, &step.what);
             }
             let mut others = account.snapshots().filter(|it| it.is_there && it.region == deleted.region);

@@ -11,6 +11,7 @@ use super::{
     diary::Diary,
 };
 use crate::text::line;
+use snapkeeper_simulator::SnapshotState;
 
 pub(super) fn of(account: &Account, diary: &Diary) -> String {
     let mut text = String::new();
@@ -103,26 +104,31 @@ fn deleted(text: &mut String, account: &Account) {
     let is_right = deletions.iter().all(|it| {
         let tag = |key: &str| it.snapshot.tags.get(key).map(String::as_str);
         let due = tag(tags::DELETE_ON).and_then(|day| day.parse::<NaiveDate>().ok());
-        tag(tags::TYPE) == Some(tags::AUTOMATED) && due.is_some_and(|due| due <= it.at.date_naive())
+        let may_go = due.is_some_and(|due| due <= it.at.date_naive()) || it.snapshot.state == SnapshotState::Error;
+        tag(tags::TYPE) == Some(tags::AUTOMATED) && may_go
     });
     let right = if is_right { "yes".green().to_string() } else { "no".red().to_string() };
     let held = deletions.iter().filter(|it| it.snapshot.tags.contains_key(tags::KEEP_FOREVER)).count();
     let count = deletions.len();
     line(
         text,
-        format_args!("  {count} snapshots, each automated and due: {right}; with KeepForever among them: {held}"),
+        format_args!(
+            "  {count} snapshots, each automated, and due or failed: {right}; with KeepForever among them: {held}"
+        ),
     );
 }
 
-/// Why these were deleted: after how many days they were due.
+/// Why these were deleted: after how many days they were due, and how many had failed.
 fn why(snapshots: &[&Known]) -> String {
-    let days: Option<BTreeSet<i64>> =
-        snapshots.iter().map(|it| it.due().map(|due| (due - it.day()).num_days())).collect();
-    match days.as_ref().and_then(|days| Some((days.first()?, days.last()?))) {
+    let failed = snapshots.iter().filter(|it| it.snapshot.state == SnapshotState::Error).count();
+    let others = snapshots.iter().filter(|it| it.snapshot.state != SnapshotState::Error);
+    let days: Option<BTreeSet<i64>> = others.map(|it| it.due().map(|due| (due - it.day()).num_days())).collect();
+    let due = match days.as_ref().and_then(|days| Some((days.first()?, days.last()?))) {
         Some((least, most)) if least == most => format!("due after {least} days"),
         Some((least, most)) => format!("due after {least} to {most} days"),
         None => "not due".to_owned(),
-    }
+    };
+    if failed == 0 { due } else { format!("{due}; {failed} failed") }
 }
 
 /// `1-3, 7`.

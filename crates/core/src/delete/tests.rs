@@ -82,6 +82,35 @@ fn its_own_tags_and_state_decide_first() {
     }
 }
 
+/// Five of them stop the backups of their volume, however long they were to be kept.
+#[test]
+fn a_failed_one_goes_when_the_watcher_has_had_the_time_to_tell_of_it() {
+    let failed = || automated("snap-x", "vol-a", "2026-11-19").until("2027-11-19").in_state(Error);
+    for (snapshot, fate) in [
+        (failed(), "delete"),
+        (failed().untagged(DELETE_ON), "delete"),
+        (failed().until("one day"), "delete"),
+        (failed().tagged(KEEP_FOREVER, ""), "keep_forever"),
+        (failed().untagged(TYPE), "not_automated"),
+        (failed().in_state(Pending), "not_due"),
+        (automated("snap-x", "vol-a", "2026-11-20").until("2027-11-19").in_state(Error), "not_due"),
+        (automated("snap-x", "vol-a", "2026-11-20").in_state(Error), "undated"),
+    ] {
+        let told = format!("{snapshot:?}");
+        assert_eq!(fates(&plan(&beside_a_newer_one(snapshot), &run(RUN)))["snap-x"], fate, "{told}");
+    }
+    // the RPO is 30 hours: it was begun at five o'clock
+    let inventory = beside_a_newer_one(automated("snap-x", "vol-a", "2026-11-20").in_state(Error));
+    for (instant, fate) in [("2026-11-21T11:00:00Z", "undated"), ("2026-11-21T11:00:01Z", "delete")] {
+        let plan = plan(&inventory, &run(instant));
+        assert_eq!(fates(&plan)["snap-x"], fate);
+        assert!(fate == "undated" || plan.actions[0].to_string() == "delete snap-x, failed on 2026-11-20");
+    }
+    let mut held = beside_a_newer_one(failed());
+    held.locked.insert("snap-x".into());
+    check(&held, &[("snap-x", "locked"), ("snap-new", "not_due")]);
+}
+
 #[test]
 fn keep_forever_holds_wherever_it_stands_among_the_tags() {
     let others = || (0..20).map(|n| (format!("tag{n:02}"), "x".to_owned()));

@@ -203,9 +203,11 @@ fn last_good(world: &World) -> BTreeMap<(usize, usize), (i64, BTreeSet<usize>)> 
 /// Whether something else than the last good backup forbids to delete it.
 fn is_held(drawn: &Drawn) -> bool {
     let is_due = matches!(drawn.due, Due::InDays(days) if days <= 0);
+    // begun at five o'clock, it is 25 hours old after a day and 49 after two
+    let has_failed = drawn.state == Error && drawn.days_ago >= 2;
     !is_own(drawn)
         || drawn.keep_forever.is_some()
-        || !is_due
+        || !(is_due || has_failed)
         || drawn.in_use
         || drawn.locked
         || matches!(drawn.state, InRecycleBin | Unknown)
