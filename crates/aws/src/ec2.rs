@@ -4,6 +4,8 @@ mod convert;
 mod create;
 mod describe;
 
+pub use self::create::Taken;
+
 use std::collections::BTreeMap;
 
 use aws_config::SdkConfig;

@@ -39,7 +39,7 @@ use crate::{
     rates::Gates,
 };
 pub use crate::{
-    ec2::Ec2,
+    ec2::{Ec2, Taken},
     error::{Error, Kind},
 };
 

@@ -1,6 +1,6 @@
 //! Takes the primary snapshots of every enrolled instance.
 
-use snapkeeper_aws::{Aws, Kind};
+use snapkeeper_aws::{Aws, Kind, Taken};
 use snapkeeper_core::{
     create::{self, Backup, Create, Inventory},
     tags::{self, Tags},
@@ -39,8 +39,11 @@ async fn take(aws: &Aws, backup: &Backup, outcome: &mut Outcome) {
     let mut to_take = vec![backup.clone()];
     while let Some(backup) = to_take.pop() {
         let error = match aws.ec2.create_snapshots(&backup).await {
-            Ok(made) => {
+            Ok(Taken { made, missing }) => {
                 outcome.made(made);
+                for volume in missing {
+                    outcome.failed(volume, "this run has snapshots of others of its set, but none of it was found");
+                }
                 continue;
             }
             Err(error) => error,

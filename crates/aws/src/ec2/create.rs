@@ -12,7 +12,7 @@ use aws_sdk_ec2::types::InstanceSpecification;
 use snapkeeper_core::{
     copy::CopySnapshot,
     create::Backup,
-    ids::SnapshotId,
+    ids::{SnapshotId, VolumeId},
     inventory::{Snapshot, SnapshotState},
     tags,
 };
@@ -31,13 +31,35 @@ const LOOKS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Du
 /// How often a volume that was snapshotted a moment ago, by another run, is tried in all.
 const TRIES_TOO_SOON: usize = 4;
 
+/// What was taken of a backup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The snapshots.
+    pub made: Vec<SnapshotId>,
+    /// The members of which none was found, although there are some of others: the same run, started twice, took the set
+    /// without them, or EC2 does not show them yet.
+    pub missing: Vec<VolumeId>,
+}
+
+/// How a call that creates came to its end.
+enum Made {
+    /// It was answered.
+    Told(Vec<SnapshotId>),
+    /// It was not, or EC2 did it a moment ago; this was found.
+    Found(Vec<Snapshot>),
+}
+
 impl Ec2 {
     /// Takes a backup: one snapshot, or a crash-consistent set.
     ///
     /// # Errors
     /// [`Kind::Open`] only if it may have been made all the same.
-    pub async fn create_snapshots(&self, backup: &Backup) -> Result<Vec<SnapshotId>, Error> {
-        self.create_once_for_certain(
+    pub async fn create_snapshots(&self, backup: &Backup) -> Result<Taken, Error> {
+        let missing = |found: &[Snapshot]| -> Vec<VolumeId> {
+            let is_there = |volume: &&VolumeId| found.iter().any(|snapshot| snapshot.volume() == **volume);
+            backup.members.iter().filter(|volume| !is_there(volume)).cloned().collect()
+        };
+        let made = self.create_once_for_certain(
             async || {
                 if let [volume] = backup.members.as_slice() {
                     let call = self
@@ -72,8 +94,15 @@ impl Ec2 {
                 found.retain(|snapshot| snapshot.copy_of().is_none() && backup.members.contains(&snapshot.volume()));
                 Ok(found)
             },
-        )
-        .await
+            |found| missing(found).is_empty(),
+        );
+        Ok(match made.await? {
+            Made::Told(made) => Taken { made, missing: Vec::new() },
+            Made::Found(found) => {
+                let missing = missing(&found);
+                Taken { made: found.into_iter().map(|it| it.id).collect(), missing }
+            }
+        })
     }
 
     /// Copies a snapshot into this region.
@@ -93,7 +122,7 @@ impl Ec2 {
             .set_encrypted(copy.kms_key.as_ref().map(|_| true))
             .set_kms_key_id(copy.kms_key.clone())
             .tag_specifications(snapshot_tags(&copy.tags));
-        self.create_once_for_certain(
+        let made = self.create_once_for_certain(
             async || {
                 let credentials = provider.provide_credentials().await.map_err(|error| unsent(error.to_string()))?;
                 let (from, to) = (copy.from.clone(), self.region.clone());
@@ -113,8 +142,12 @@ impl Ec2 {
                 found.retain(|copy| copy.state != SnapshotState::Error);
                 Ok(found)
             },
-        )
-        .await
+            |found| !found.is_empty(),
+        );
+        Ok(match made.await? {
+            Made::Told(made) => made,
+            Made::Found(found) => found.into_iter().map(|it| it.id).collect(),
+        })
     }
 
     /// Makes a call that creates, and after an open outcome looks whether it did, before making it once more.
@@ -122,15 +155,16 @@ impl Ec2 {
         &self,
         create: impl AsyncFn() -> Result<Vec<SnapshotId>, Error>,
         look: impl AsyncFn() -> Result<Vec<Snapshot>, Error>,
-    ) -> Result<Vec<SnapshotId>, Error> {
+        is_whole: impl Fn(&[Snapshot]) -> bool,
+    ) -> Result<Made, Error> {
         let (mut open, mut too_soon) = (0, 0);
         loop {
             let outcome = create().await;
-            let kind = match &outcome {
-                Ok(_) => return outcome,
-                Err(error) => error.kind,
+            let error = match outcome {
+                Ok(made) => return Ok(Made::Told(made)),
+                Err(error) => error,
             };
-            match kind {
+            match error.kind {
                 Kind::Open => open += 1,
                 Kind::TooSoon => too_soon += 1,
                 Kind::Throttled
@@ -140,20 +174,26 @@ impl Ec2 {
                 | Kind::NotFound
                 | Kind::Refused
                 | Kind::Denied
-                | Kind::Unsent => return outcome,
+                | Kind::Unsent => return Err(error),
             }
+            let mut found = Vec::new();
             for wait in LOOKS {
                 sleep(wait).await;
-                // a set is made as a whole: any of its snapshots shows that the call was carried out
                 match look().await {
-                    Ok(found) if !found.is_empty() => return Ok(found.into_iter().map(|it| it.id).collect()),
-                    Ok(_) => {}
+                    Ok(seen) => found = seen,
                     // not to know is no reason to create again
-                    Err(_) => return outcome,
+                    Err(_) => return if found.is_empty() { Err(error) } else { Ok(Made::Found(found)) },
+                }
+                if is_whole(&found) {
+                    return Ok(Made::Found(found));
                 }
             }
+            // part of a set shows that a call was carried out, this one or that of the same run, started twice
+            if !found.is_empty() {
+                return Ok(Made::Found(found));
+            }
             if open > 1 || too_soon >= TRIES_TOO_SOON {
-                return outcome;
+                return Err(error);
             }
         }
     }
