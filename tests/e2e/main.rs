@@ -14,4 +14,5 @@ mod faults;
 mod functions;
 mod heartbeat;
 mod peers;
+mod reliability;
 mod scenarios;

@@ -14,8 +14,10 @@
 pub mod binaries;
 pub mod moto;
 pub mod operator;
+pub mod parallel;
 pub mod python;
 pub mod runtime_api;
+pub mod wire;
 pub mod world;
 
 pub use world::{Door, World};

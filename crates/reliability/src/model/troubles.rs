@@ -1,0 +1,199 @@
+//! What goes wrong: which calls are struck, and what else does not work.
+
+use super::acts::Picked;
+use super::world::World;
+use crate::script::{Fault, Trouble, When};
+use crate::truth::State;
+use chrono::TimeDelta;
+use fastrand::Rng;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long a snapshot takes when nothing is wrong.
+const SNAPSHOT_TIME: TimeDelta = TimeDelta::minutes(10);
+/// How long a copy takes when nothing is wrong.
+const COPY_TIME: TimeDelta = TimeDelta::minutes(30);
+
+/// What is wrong at the time.
+pub(super) struct Troubles {
+    /// How long a snapshot takes that is begun now.
+    pub(super) snapshot_time: TimeDelta,
+    /// How long a copy takes that is begun now.
+    pub(super) copy_time: TimeDelta,
+    /// The code with which snapshots of a volume are refused.
+    pub(super) refusals: BTreeMap<String, String>,
+    /// The regions in which the key for copies is disabled.
+    pub(super) keys_off: BTreeSet<String>,
+    /// How often each fault has struck.
+    pub(super) struck: BTreeMap<&'static str, u64>,
+    down: BTreeSet<String>,
+    /// Of a volume, how many of its next snapshots fail.
+    failures: BTreeMap<String, u32>,
+    faults: Vec<Armed>,
+    rng: Rng,
+}
+
+/// A fault that waits for calls.
+struct Armed {
+    action: Option<String>,
+    region: Option<String>,
+    kind: Fault,
+    when: When,
+    /// How many matching calls there were.
+    passed: u32,
+}
+
+impl Troubles {
+    pub(super) fn new(seed: u64) -> Troubles {
+        Troubles {
+            snapshot_time: SNAPSHOT_TIME,
+            copy_time: COPY_TIME,
+            refusals: BTreeMap::new(),
+            keys_off: BTreeSet::new(),
+            struck: BTreeMap::new(),
+            down: BTreeSet::new(),
+            failures: BTreeMap::new(),
+            faults: Vec::new(),
+            rng: Rng::with_seed(seed),
+        }
+    }
+
+    /// Ends them all.
+    pub(super) fn calm(&mut self) {
+        self.snapshot_time = SNAPSHOT_TIME;
+        self.copy_time = COPY_TIME;
+        self.refusals.clear();
+        self.keys_off.clear();
+        self.down.clear();
+        self.failures.clear();
+        self.faults.clear();
+    }
+
+    /// Whether a region does not answer.
+    pub(super) fn is_down(&self, region: &str) -> bool {
+        self.down.contains(region)
+    }
+
+    /// The greatest staleness that can strike a reading now.
+    pub(super) fn lag(&self) -> TimeDelta {
+        let mut longest = 0;
+        for fault in &self.faults {
+            if let Fault::Stale(seconds) = fault.kind {
+                longest = longest.max(seconds);
+            }
+        }
+        TimeDelta::seconds(longest.into())
+    }
+
+    /// Whether the next snapshot of a volume fails. Each time it is asked, one failure is used up.
+    pub(super) fn fails(&mut self, volume: &str) -> bool {
+        match self.failures.get_mut(volume) {
+            Some(times) if *times > 0 => {
+                *times -= 1;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// The fault that strikes a call: of those that match and whose turn it is, the one that came first.
+    pub(super) fn strike(&mut self, action: &str, region: &str, is_later_page: bool) -> Option<Fault> {
+        let mut strikes = None;
+        for fault in &mut self.faults {
+            let matches = fault.action.as_deref().is_none_or(|wanted| wanted == action)
+                && fault.region.as_deref().is_none_or(|wanted| wanted == region)
+                && (is_later_page || fault.kind != Fault::Expired);
+            if !matches {
+                continue;
+            }
+            let its_turn = match fault.when {
+                When::After(calls) => fault.passed == calls,
+                When::OneIn(calls) => self.rng.u32(..calls.max(1)) == 0,
+                When::Always => true,
+            };
+            fault.passed = fault.passed.saturating_add(1);
+            if its_turn && strikes.is_none() {
+                strikes = Some(fault.kind);
+            }
+        }
+        if let Some(fault) = strikes {
+            *self.struck.entry(fault.name()).or_default() += 1;
+        }
+        strikes
+    }
+}
+
+impl World {
+    /// From now on something is wrong.
+    pub(super) fn trouble(&mut self, trouble: &Trouble) {
+        match trouble {
+            Trouble::Calls { action, region, kind, when } => {
+                let (action, region) = (action.clone(), region.clone());
+                self.troubles.faults.push(Armed { action, region, kind: *kind, when: *when, passed: 0 });
+            }
+            Trouble::Down(region) => {
+                self.troubles.down.insert(region.clone());
+            }
+            Trouble::Up(region) => {
+                self.troubles.down.remove(region);
+            }
+            Trouble::Fails(volume, times) => {
+                if let Some(Picked::Volume(_, id)) = self.pick(volume) {
+                    self.troubles.failures.insert(id, *times);
+                }
+            }
+            Trouble::Refused(volume, code) => {
+                if let Some(Picked::Volume(_, id)) = self.pick(volume) {
+                    self.troubles.refusals.insert(id, code.clone());
+                }
+            }
+            Trouble::KeyOff(region) => self.disable_key(region),
+            Trouble::SlowCopies(hours) => self.troubles.copy_time = TimeDelta::hours((*hours).into()),
+            Trouble::SlowSnapshots(hours) => self.troubles.snapshot_time = TimeDelta::hours((*hours).into()),
+        }
+    }
+
+    /// Disables the key for copies in a region: those in the making fail as well.
+    fn disable_key(&mut self, region: &str) {
+        self.troubles.keys_off.insert(region.to_owned());
+        let Some(there) = self.truth.regions.get(region).filter(|_| self.setting.with_key) else { return };
+        let pending = there.snapshots.iter().filter(|(_, it)| it.state == State::Pending && it.copy_of.is_some());
+        let pending: Vec<String> = pending.map(|(id, _)| id.clone()).collect();
+        for id in pending {
+            self.doom(region, &id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn armed(action: Option<&str>, kind: Fault, when: When) -> Troubles {
+        let mut troubles = Troubles::new(1);
+        troubles.faults.push(Armed { action: action.map(str::to_owned), region: None, kind, when, passed: 0 });
+        troubles
+    }
+
+    #[test]
+    fn a_fault_strikes_only_the_calls_that_it_is_for() {
+        let mut troubles = armed(Some("DeleteSnapshot"), Fault::Throttled, When::After(1));
+        let mut strike = |action: &str| troubles.strike(action, "us-east-1", false).is_some();
+        let calls = ["CopySnapshot", "DeleteSnapshot", "CopySnapshot", "DeleteSnapshot", "DeleteSnapshot"];
+        assert_eq!(calls.map(&mut strike), [false, false, false, true, false]);
+        assert_eq!(troubles.struck, BTreeMap::from([("throttled", 1)]));
+    }
+
+    #[test]
+    fn a_token_expires_only_on_later_pages() {
+        let mut troubles = armed(None, Fault::Expired, When::Always);
+        assert_eq!(troubles.strike("DescribeImages", "us-east-1", false), None);
+        assert_eq!(troubles.strike("DescribeImages", "us-east-1", true), Some(Fault::Expired));
+    }
+
+    #[test]
+    fn one_in_so_many_strikes_about_so_often() {
+        let mut troubles = armed(None, Fault::Denied, When::OneIn(4));
+        let struck = (0..1_000).filter(|_| troubles.strike("CreateTags", "us-east-1", false).is_some()).count();
+        assert!((150..350).contains(&struck), "{struck}");
+    }
+}

@@ -1,0 +1,261 @@
+//! After calm and two rounds of all jobs, everything is as promised.
+
+use super::manager::may_be_needed;
+use super::place::{Enrolled, Place, Places};
+use super::retention;
+use super::runs::{Running, Runs, tells_of};
+use super::snap::Snap;
+use super::tags::{self, Choice, Due};
+use crate::script::Job;
+use crate::truth::{State, Tags};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::BTreeMap;
+
+/// What is not as promised, in words.
+pub(super) fn healed(places: &Places, runs: &Runs, now: DateTime<Utc>) -> Vec<String> {
+    let copies = copies(places);
+    let mut wrong = Vec::new();
+    for (region, place) in places {
+        if let Some(creator) = last(runs, Job::Creator, region) {
+            wrong.extend(without_backup(place, creator, now));
+            wrong.extend(place.snapshots.iter().filter_map(|(id, snap)| undated(place, creator, id, snap)));
+        }
+        if let Some(copier) = last(runs, Job::Copier, region) {
+            wrong.extend(without_copy(places, place, copier, &copies));
+            wrong.extend(copies_not_held(place, copier, &copies));
+        }
+        if let Some(manager) = last(runs, Job::Manager, region) {
+            wrong.extend(lingering(places, place, manager, now));
+        }
+    }
+    wrong
+}
+
+/// The last run of a job, which is over. What came after it began, it could not mend.
+fn last<'a>(runs: &'a Runs, job: Job, region: &str) -> Option<&'a Running> {
+    runs.values().rfind(|it| it.is(job, region) && it.ended.is_some())
+}
+
+/// The copies that exist: by destination, origin region and primary.
+type Copies<'a> = BTreeMap<(&'a str, &'a str, &'a str), Vec<(&'a str, &'a Snap)>>;
+
+fn copies(places: &Places) -> Copies<'_> {
+    let mut copies = Copies::new();
+    for (region, place) in places {
+        for (id, snap) in place.snapshots.iter().filter(|(_, snap)| snap.counts()) {
+            if let Some((from, primary)) = &snap.copy_of {
+                copies.entry((region.as_str(), from.as_str(), primary.as_str())).or_default().push((id.as_str(), snap));
+            }
+        }
+    }
+    copies
+}
+
+/// Enrolled volumes without a good backup of the last day.
+fn without_backup(place: &Place, creator: &Running, now: DateTime<Utc>) -> Vec<String> {
+    let since = now - TimeDelta::hours(24);
+    let mut wrong = Vec::new();
+    for (volume, _) in place.enrolled.iter().filter(|(_, it)| it.always(creator.window, |it| *it == Enrolled::Yes)) {
+        let backups = place.by_volume.get(&(place.name.clone(), volume.clone()));
+        let best = backups.and_then(|it| *it.best.now());
+        let is_good = matches!(best, Some((true, at)) if at >= since);
+        if !is_good && !backups.is_some_and(|it| it.is_confused) {
+            let best = best.map(|(good, at)| (if good { "good" } else { "incomplete" }, tags::stamp(at)));
+            wrong.push(format!(
+                "{volume} in {} is enrolled, and has no good backup of the last day: its best is {best:?}",
+                place.name
+            ));
+        }
+    }
+    wrong
+}
+
+/// Enrolled volumes whose newest good backup, that the last copier found, lacks a copy that it asks for.
+fn without_copy(places: &Places, place: &Place, copier: &Running, copies: &Copies<'_>) -> Vec<String> {
+    let (window, day) = (copier.window, copier.day());
+    let mut wrong = Vec::new();
+    for (volume, _) in place.enrolled.iter().filter(|(_, it)| *it.now() == Enrolled::Yes) {
+        let Some(backups) = place.by_volume.get(&(place.name.clone(), volume.clone())) else { continue };
+        let newest =
+            backups.ids.iter().rev().filter_map(|(_, id)| Some((id, place.snapshots.get(id)?))).find(|(_, it)| {
+                place.is_good(it) && it.was_primary(window) && it.state.always(window, |it| *it == State::Completed)
+            });
+        let Some((id, snap)) = newest else { continue };
+        let is_wanted = snap.tags.always(window, |it| tags::is_held(it) || !tags::due(it).has_come(day));
+        if !is_wanted || tells_of(&copier.unfinished, id) {
+            continue;
+        }
+        for to in &tags::destinations(snap.tags.now(), &place.name).0 {
+            let asks = snap.tags.always(window, |it| tags::destinations(it, &place.name).0.contains(to));
+            let there = copies.get(&(to.as_str(), place.name.as_str(), id.as_str()));
+            let has_one = there.into_iter().flatten().any(|(_, copy)| copy.is_completed());
+            if asks && places.contains_key(to) && !has_one {
+                wrong.push(format!(
+                    "{id} of {volume} in {}, its newest good backup, has no completed copy in {to}",
+                    place.name
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+/// Live copies without the hold that their primary has.
+fn copies_not_held(place: &Place, copier: &Running, copies: &Copies<'_>) -> Vec<String> {
+    let window = copier.window;
+    let mut wrong = Vec::new();
+    for (id, snap) in &place.snapshots {
+        let is_held = snap.was_primary(window)
+            && snap.state.always(window, |it| *it == State::Completed)
+            && snap.tags.always(window, tags::is_held);
+        if !is_held {
+            continue;
+        }
+        for to in &tags::destinations(snap.tags.now(), &place.name).0 {
+            let asks = snap.tags.always(window, |it| tags::destinations(it, &place.name).0.contains(to));
+            let there = copies.get(&(to.as_str(), place.name.as_str(), id.as_str()));
+            for (copy, it) in there.into_iter().flatten().filter(|_| asks) {
+                let lacks = it.state.always(window, |it| *it != State::Error)
+                    && it.tags.always(window, |it| tags::is_automated(it) && !tags::is_held(it));
+                if lacks && !tells_of(&copier.unfinished, copy) {
+                    wrong.push(format!("{id} in {} has KeepForever, and its copy {copy} in {to} has not", place.name));
+                }
+            }
+        }
+    }
+    wrong
+}
+
+/// Automated snapshots that were due before today or failed, and that nothing holds.
+fn lingering(places: &Places, place: &Place, manager: &Running, now: DateTime<Utc>) -> Vec<String> {
+    // the brake holds until somebody looks
+    if manager.failed.iter().any(|(resource, _)| *resource == place.name) {
+        return Vec::new();
+    }
+    let window = manager.window;
+    let is_late = |snap: &Snap| matches!(snap.due(), Due::Day(due) if due < now.date_naive());
+    let lingers = |id: &str, snap: &Snap| {
+        (snap.was_due(window, manager.day()) && is_late(snap) || snap.has_failed(window, manager.failed_before))
+            && snap.was_free(window)
+            && snap.state.always(window, |it| *it != State::Pending)
+            && !may_be_needed(places, place, id, snap, window)
+    };
+    let told = |id: &str, snap: &Snap| {
+        format!(
+            "{id} of {} ({}) in {}, due on {:?} and held by nothing, is still there",
+            snap.of.1,
+            snap.of.0,
+            place.name,
+            snap.due()
+        )
+    };
+    place.snapshots.iter().filter(|(id, snap)| lingers(id, snap)).map(|(id, snap)| told(id, snap)).collect()
+}
+
+/// A primary without `DeleteOn`, though its instances have a `Retention` that can be read.
+fn undated(place: &Place, creator: &Running, id: &str, snap: &Snap) -> Option<String> {
+    let window = creator.window;
+    let is_undated = snap.was_primary(window)
+        && snap.tags.always(window, |it| !tags::is_held(it) && tags::due(it) == Due::Unsaid && it == snap.tags.now());
+    let instance = snap.read.instance.as_ref().filter(|_| is_undated)?;
+    let own = place.instances.get(instance)?;
+    let says = |it: &Tags| tags::get(it, tags::RETENTION).is_some_and(|value| retention::read(value).is_some());
+    let is_asked = own.there.always(window, |there| *there)
+        && own.tags.always(window, |it| tags::choice(it) != Choice::Unsaid && says(it));
+    let volumes: Vec<&String> = snap.read.set.iter().flatten().chain([&snap.of.1]).collect();
+    let mut sharers = place.instances.values().filter(|it| volumes.iter().any(|volume| it.had(volume, window)));
+    let all_say = sharers.all(|it| it.tags.always(window, says));
+    (is_asked && all_say).then(|| {
+        format!(
+            "{id} of {} in {} has no DeleteOn, though the Retention of {instance} can be read",
+            snap.of.1, place.name
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Promise;
+    use super::super::scene::{HOME, Scene, WEST, day, done};
+    use super::*;
+
+    /// An enrolled volume with a good backup of today, and its copy.
+    fn with_a_copy() -> Scene {
+        let mut scene = Scene::new();
+        scene.instance("i-a", &[("Backup", "Yes"), ("Retention", "7d")], &["vol-a"]);
+        scene.backup("snap-a", "vol-a", day(22)).tag("DeleteOn", "2026-11-29").tag("Copy_Dest", WEST);
+        scene.copy("snap-c", "snap-a");
+        scene
+    }
+
+    #[track_caller]
+    fn check(scene: &Scene, expected: &[&str]) {
+        let mut watched = scene.watch();
+        for job in [Job::Creator, Job::Copier, Job::Manager] {
+            watched.run(job, HOME, &done());
+            watched.run(job, WEST, &done());
+        }
+        watched.wait(1);
+        watched.oracle.healed(&watched.scene.truth);
+        watched.check(Promise::Heals, expected);
+    }
+
+    #[test]
+    fn an_enrolled_volume_has_a_good_backup_of_the_last_day() {
+        check(&with_a_copy(), &[]);
+        let mut old = with_a_copy();
+        old.backup("snap-a", "vol-a", day(20)).tag("DeleteOn", "2026-11-29");
+        check(&old, &["vol-a in us-east-1 is enrolled, and has no good backup"]);
+        old.tag_instance("i-a", "Backup", "no");
+        check(&old, &[]);
+    }
+
+    #[test]
+    fn the_newest_backup_has_its_copies() {
+        for state in [State::Pending, State::Error] {
+            let mut scene = with_a_copy();
+            scene.snapshot(WEST, "snap-c").state = state;
+            check(
+                &scene,
+                &["snap-a of vol-a in us-east-1, its newest good backup, has no completed copy in us-west-2"],
+            );
+        }
+        let mut elsewhere = with_a_copy();
+        elsewhere.snapshot(HOME, "snap-a").tags.insert("Copy_Dest".to_owned(), "mars-north-1".to_owned());
+        check(&elsewhere, &[]);
+    }
+
+    #[test]
+    fn nothing_lingers_that_may_go() {
+        let mut scene = with_a_copy();
+        scene.backup("snap-old", "vol-a", day(1)).tag("DeleteOn", "2026-11-21");
+        check(&scene, &["snap-old of vol-a"]);
+        scene.snapshot(HOME, "snap-old").locked = true;
+        check(&scene, &[]);
+        let mut of_today = with_a_copy();
+        of_today.backup("snap-old", "vol-a", day(1)).tag("DeleteOn", "2026-11-22");
+        check(&of_today, &[]);
+        let mut last_one = with_a_copy();
+        last_one.instance("i-b", &[("Backup", "Yse")], &["vol-b"]);
+        last_one.backup("snap-old", "vol-b", day(1)).tag("DeleteOn", "2026-11-21");
+        check(&last_one, &[]);
+    }
+
+    #[test]
+    fn what_can_be_dated_is_dated() {
+        let mut scene = with_a_copy();
+        scene.backup("snap-old", "vol-a", day(15));
+        check(&scene, &["snap-old of vol-a in us-east-1 has no DeleteOn"]);
+        scene.tag_instance("i-a", "Retention", "2weeks");
+        check(&scene, &[]);
+    }
+
+    #[test]
+    fn a_hold_is_on_the_copies_too() {
+        let mut scene = with_a_copy();
+        scene.snapshot(HOME, "snap-a").tags.insert("KeepForever".to_owned(), String::new());
+        check(&scene, &["its copy snap-c in us-west-2 has not"]);
+        scene.snapshot(WEST, "snap-c").tags.insert("KeepForever".to_owned(), String::new());
+        check(&scene, &[]);
+    }
+}

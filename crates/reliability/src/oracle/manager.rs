@@ -1,0 +1,113 @@
+//! At the end of a manager's run: what may go is gone, or the report tells that it is not.
+
+use super::history::Window;
+use super::place::{Enrolled, Place, Places};
+use super::runs::{Broken, Running, tells_of};
+use super::sets::Best;
+use super::snap::Snap;
+use super::{Promise, Told};
+use crate::truth::State;
+
+/// A manager's run is over, and told this.
+pub(super) fn ended(places: &Places, running: &Running, told: &Told, broken: &mut Broken) {
+    let (region, window) = (&running.begun.region, running.window);
+    let Some(place) = places.get(region) else { return };
+    if !told.succeeded || !running.read_home() {
+        return;
+    }
+    for (id, snap) in &place.snapshots {
+        let may_go = (snap.was_due(window, running.day()) || snap.has_failed(window, running.failed_before))
+            && snap.was_free(window)
+            && snap.state.always(window, |it| *it != State::Pending)
+            && !running.unread.contains(&snap.of.0)
+            && !may_be_needed(places, place, id, snap, window);
+        // that its day has not come is no reason where it has
+        let is_kept = || {
+            told.kept.iter().any(|(resource, why)| resource == id && !why.starts_with("not due") && why != "not_due")
+        };
+        if may_go && !is_kept() && !tells_of(&told.failed, id) && !tells_of(&told.unfinished, id) {
+            let what = format!(
+                "{running} succeeded, but {id} of {} ({}), with {:?} and held by nothing, is still there, and \
+                 its report does not say so",
+                snap.of.1,
+                snap.of.0,
+                snap.due()
+            );
+            broken.push((Promise::NothingInSilence, what));
+        }
+    }
+}
+
+/// Whether the snapshot may be needed, at some time in the window, as part of the best backup of a volume that may be
+/// enrolled. Where the promises leave a choice, it may.
+pub(super) fn may_be_needed(places: &Places, place: &Place, id: &str, snap: &Snap, window: Window) -> bool {
+    if !snap.counts() {
+        return true;
+    }
+    let home = places.get(&snap.of.0);
+    let may_be_enrolled = |volume: &str| {
+        let enrolled = home.and_then(|home| home.enrolled.get(volume));
+        enrolled.is_some_and(|it| it.ever(window, |it| *it != Enrolled::No))
+    };
+    if place.would_fall(id).iter().any(|fall| may_be_enrolled(&fall.origin.1)) {
+        return true;
+    }
+    let mut volumes: Vec<&str> = snap.read.set.iter().flatten().map(String::as_str).collect();
+    let together = place.depending_on(snap);
+    volumes.extend(together.iter().map(|(_, volume)| volume.as_str()));
+    volumes.into_iter().any(|volume| {
+        let backups = place.by_volume.get(&(snap.of.0.clone(), volume.to_owned()));
+        may_be_enrolled(volume)
+            && backups.is_none_or(|it| {
+                let is_its_run = |best: &Best| best.is_some_and(|(_, taken)| taken == snap.read.taken);
+                it.is_confused || it.best.ever(window, is_its_run)
+            })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{HOME, Scene, day, done, list};
+    use super::super::{Promise, Told};
+    use crate::script::Job;
+
+    fn scene() -> Scene {
+        let mut scene = Scene::new();
+        scene.instance("i-a", &[("Backup", "Yes")], &["vol-a"]);
+        scene.backup("snap-old", "vol-a", day(1)).tag("DeleteOn", "2026-11-22");
+        scene.backup("snap-new", "vol-a", day(15)).tag("DeleteOn", "2026-11-22");
+        scene
+    }
+
+    #[track_caller]
+    fn check(scene: &Scene, told: &Told, expected: &[&str]) {
+        let mut watched = scene.watch();
+        watched.run(Job::Manager, HOME, told);
+        watched.check(Promise::NothingInSilence, expected);
+    }
+
+    #[test]
+    fn what_is_due_and_free_is_gone_or_told_of() {
+        let kept = |why: &str| Told { kept: list(&[("snap-old", why)]), ..done() };
+        check(&scene(), &done(), &["snap-old of vol-a"]);
+        check(&scene(), &Told { succeeded: false, ..done() }, &[]);
+        check(&scene(), &kept("gone meanwhile"), &[]);
+        check(&scene(), &kept("not due before 2026-11-22"), &["snap-old of vol-a"]);
+        check(&scene(), &Told { unfinished: list(&[("snap-old", "no time left")]), ..done() }, &[]);
+        let mut disenrolled = scene();
+        disenrolled.tag_instance("i-a", "Backup", "no");
+        check(&disenrolled, &done(), &["snap-new", "snap-old"]);
+    }
+
+    #[test]
+    fn what_is_held_or_not_due_is_not_missed() {
+        for (key, value) in [("KeepForever", ""), ("DeleteOn", "2026-11-23"), ("DeleteOn", "soon"), ("Type", "x")] {
+            let mut scene = scene();
+            scene.snapshot(HOME, "snap-old").tags.insert(key.to_owned(), value.to_owned());
+            check(&scene, &done(), &[]);
+        }
+        let mut locked = scene();
+        locked.snapshot(HOME, "snap-old").locked = true;
+        check(&locked, &done(), &[]);
+    }
+}

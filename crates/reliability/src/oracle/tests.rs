@@ -1,0 +1,98 @@
+//! What no single predicate shows: who is held to what, and whose doing a change was.
+
+use super::scene::{HOME, Scene, WEST, day};
+use super::{Begun, Promise, Who};
+use crate::script::Job;
+use crate::truth::State;
+use chrono::TimeDelta;
+
+fn scene() -> Scene {
+    let mut scene = Scene::new();
+    scene.instance("i-a", &[("Backup", "Yes")], &["vol-a"]);
+    scene.backup("snap-old", "vol-a", day(1)).tag("DeleteOn", "2026-11-08");
+    scene.backup("snap-new", "vol-a", day(20)).tag("DeleteOn", "2026-11-27");
+    scene
+}
+
+#[test]
+fn an_operator_may_do_anything() {
+    let mut watched = scene().watch();
+    watched.scene.home().snapshots.remove("snap-new");
+    watched.see(Who::Operator);
+    watched.scene.backup("snap-x", "vol-a", day(22)).without("Backup_Run").without("Source_InstanceId");
+    watched.see(Who::Operator);
+    watched.scene.tag_instance("i-a", "Backup", "no");
+    watched.see(Who::Operator);
+    assert!(watched.oracle.violations().is_empty(), "{:#?}", watched.oracle.violations());
+}
+
+#[test]
+fn a_run_changes_no_instances_and_volumes() {
+    let mut watched = scene().watch();
+    let run = watched.begin(Job::Creator, HOME);
+    watched.scene.tag_instance("i-a", "Backup", "no");
+    watched.scene.tag_volume("vol-a", "Backup", "no");
+    watched.see(Who::Run(run));
+    watched.check(Promise::DeletesOnlyWhatMayGo, &["i-a is not as it was", "vol-a is not as it was"]);
+}
+
+#[test]
+fn what_takes_effect_late_is_held_to_the_same() {
+    let mut watched = scene().watch();
+    let run = watched.begin(Job::Manager, HOME);
+    for id in ["snap-old", "snap-new"] {
+        watched.oracle.asks_to_delete(run, HOME, id, &watched.scene.truth);
+    }
+    watched.check(Promise::DeletesOnlyWhatMayGo, &["snap-new of vol-a in us-east-1, which is due on", "snap-new"]);
+    for id in ["snap-old", "snap-new"] {
+        watched.scene.home().snapshots.remove(id);
+        watched.see(Who::Time);
+    }
+    let expected = ["asks to delete snap-new", "asks to delete snap-new", "deleted snap-new", "deleted snap-new"];
+    watched.check(Promise::DeletesOnlyWhatMayGo, &expected);
+}
+
+#[test]
+fn a_snapshot_made_late_belongs_to_the_run_of_its_instant() {
+    let mut watched = scene().watch();
+    watched.run(Job::Creator, HOME, &super::scene::done());
+    watched.scene.backup("snap-late", "vol-a", day(22)).tag("DeleteOn", "2026-11-29");
+    watched.see(Who::Time);
+    watched.check(Promise::TaggedFromTheStart, &[]);
+    watched.wait(24);
+    watched.scene.backup("snap-stray", "vol-a", day(22)).tag("DeleteOn", "2026-11-29");
+    watched.see(Who::Time);
+    watched.check(Promise::TaggedFromTheStart, &["snap-stray appeared in us-east-1, and no run can have made it"]);
+}
+
+#[test]
+fn what_came_within_the_lag_of_the_readings_could_not_be_known() {
+    let mut late = scene();
+    late.snapshot(HOME, "snap-new").state = State::Pending;
+    for (lag, expected) in [(TimeDelta::minutes(1), 1), (TimeDelta::minutes(10), 0)] {
+        let mut watched = late.watch();
+        watched.wait(1);
+        // from now on the old one is the best no more, and then it is again
+        watched.scene.snapshot(HOME, "snap-new").state = State::Completed;
+        watched.see(Who::Time);
+        watched.wait(1);
+        watched.scene.home().snapshots.remove("snap-new");
+        watched.see(Who::Operator);
+        watched.scene.truth.now += TimeDelta::minutes(5);
+        let truth = &watched.scene.truth;
+        let begun = Begun { run: 1, job: Job::Manager, region: HOME.to_owned(), instant: truth.now, lag };
+        watched.oracle.begin(begun, truth);
+        watched.oracle.asks_to_delete(1, HOME, "snap-old", truth);
+        watched.check(Promise::DeletesOnlyWhatMayGo, &vec!["the best backup of vol-a"; expected]);
+    }
+}
+
+#[test]
+fn a_copy_outlives_its_primary_as_long_as_its_volume_is_enrolled() {
+    let mut scene = scene();
+    scene.copy("snap-c", "snap-old");
+    let mut watched = scene.watch();
+    watched.begin(Job::Manager, WEST);
+    watched.delete(WEST, "snap-c");
+    watched.check(Promise::DeletesOnlyWhatMayGo, &["the best backup of vol-a (us-east-1)", "falls from"]);
+}

@@ -1,0 +1,468 @@
+//! From a seed to a script.
+
+use super::{Act, FAR, Fault, HOME, Job, Kill, Pick, REGIONS, Run, START, Script, Setting, Step, Trouble, WEST, When};
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
+use fastrand::Rng;
+use std::time::Duration;
+
+/// How large scripts are to be, and what may go wrong in them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Days with troubles: so many at most, one at least.
+    pub days: u32,
+    /// Instances at the beginning: so many at most, one at least.
+    pub instances: u32,
+    /// Whether calls, regions, keys, snapshots and processes fail.
+    pub troubles: bool,
+    /// Whether anybody acts but the jobs.
+    pub operator: bool,
+    /// Whether accounts may be large, and a tag gone wrong there.
+    pub mishaps: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { days: 12, instances: 4, troubles: true, operator: true, mishaps: true }
+    }
+}
+
+impl Options {
+    /// Small worlds, of which many can be played.
+    pub fn small() -> Options {
+        Options { days: 6, instances: 2, mishaps: false, ..Options::default() }
+    }
+}
+
+/// When each job is started, in minutes of the day.
+const TIMES: [(Job, i64); 4] = [(Job::Creator, 300), (Job::Copier, 420), (Job::Manager, 540), (Job::Watcher, 660)];
+/// What operators write, most often the first ones. The last ones cannot be read.
+const RETENTIONS: [&str; 14] =
+    ["1d", "2d", "2", "1d 1w", "3d", "2d 1w 1m", "7d", "1w", " 2D,1W ", "1d 2w 1y", "2x", "0", "soon", "-1d"];
+const BACKUPS: [&str; 8] = ["Yes", "Yes", "yes", " YES ", "No", "no", "Yse", ""];
+const DESTINATIONS: [&str; 8] = [
+    WEST,
+    WEST,
+    "us-west-2 eu-west-1",
+    "us-west-2,eu-west-1",
+    FAR,
+    "us-east-1",
+    "us-west-2 somewhere",
+    "us-west-2 us-west-2",
+];
+const DAYS: [&str; 6] = ["2026-11-24", "2026-11-20", "2030-01-01", "2026-11-2", "2026-13-01", "tomorrow"];
+const CODES: [&str; 3] = ["IncorrectState", "InvalidParameterValue", "SnapshotLimitExceeded"];
+
+/// Makes the script of a seed: the same one, whenever and wherever.
+pub fn make(seed: u64, options: &Options) -> Script {
+    let mut maker = Maker {
+        rng: Rng::with_seed(seed),
+        options: options.clone(),
+        theme: Theme::Mixed,
+        steps: Vec::new(),
+        at: start(),
+    };
+    let setting = maker.setting();
+    maker.theme = maker.theme();
+    maker.found();
+    let mut days = maker.rng.u32(1..=options.days);
+    if maker.theme != Theme::Mixed {
+        days = days.max(options.days.min(4));
+    }
+    for day in 0..days {
+        maker.day(day);
+        if day == 1 && maker.theme == Theme::Siege {
+            maker.besiege();
+        }
+    }
+    if maker.theme == Theme::Mishap {
+        let region = HOME.to_owned();
+        maker.steps.push(Step::Act(Act::DateAll(region, DAYS[1].to_owned())));
+        let at = start() + TimeDelta::days(days.into()) + TimeDelta::minutes(1);
+        maker.steps.push(Step::Run(Run::plain(Job::Manager, HOME, at)));
+    }
+    let mut steps = maker.steps;
+    steps.extend(calm(start() + TimeDelta::days(days.into())));
+    Script { seed, setting, steps }
+}
+
+/// Calm, two rounds of all jobs on the days that begin then, and the question whether all is as promised.
+pub fn calm(from: DateTime<Utc>) -> Vec<Step> {
+    let mut steps = vec![Step::Until(from), Step::Calm];
+    for day in 0..2 {
+        for (job, minutes) in TIMES {
+            let at = from + TimeDelta::days(day) + TimeDelta::minutes(minutes);
+            steps.extend(REGIONS.iter().map(|region| Step::Run(Run::plain(job, region, at))));
+        }
+        // the copier runs again each hour
+        let at = from + TimeDelta::days(day) + TimeDelta::minutes(TIMES[1].1 + 60);
+        steps.extend(REGIONS.iter().map(|region| Step::Run(Run::plain(Job::Copier, region, at))));
+    }
+    steps.push(Step::Until(from + TimeDelta::hours(47)));
+    steps.push(Step::Healed);
+    // runs of one hour belong together, whatever the order in which they were listed
+    steps.sort_by_key(|step| match step {
+        Step::Run(run) => run.at,
+        Step::Until(at) => *at,
+        Step::Healed => DateTime::<Utc>::MAX_UTC,
+        Step::Act(_) | Step::Trouble(_) | Step::Calm => from,
+    });
+    steps
+}
+
+/// The instant at which every script begins.
+pub fn start() -> DateTime<Utc> {
+    START.parse().unwrap_or_default()
+}
+
+/// What a script is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Theme {
+    /// Whatever comes.
+    Mixed,
+    /// What goes wrong goes on doing so until the calm.
+    Siege,
+    /// A large account, in which nothing is deleted for days and then a tag dates everything.
+    Mishap,
+}
+
+struct Maker {
+    rng: Rng,
+    options: Options,
+    theme: Theme,
+    steps: Vec<Step>,
+    /// When the day begins.
+    at: DateTime<Utc>,
+}
+
+impl Maker {
+    fn setting(&mut self) -> Setting {
+        Setting {
+            page_size: self.one_of(&[5, 7, 20, 1000]),
+            latency_ms: self.one_of(&[0, 50, 700]),
+            copies_at_once: self.one_of(&[20, 20, 20, 10]),
+            skew_hours: self.one_of(&[0, 0, 48, -48]),
+            with_key: self.chance(30),
+        }
+    }
+
+    fn theme(&mut self) -> Theme {
+        match self.rng.u32(..100) {
+            0..25 if self.options.troubles => Theme::Siege,
+            25..29 if self.options.mishaps => Theme::Mishap,
+            _ => Theme::Mixed,
+        }
+    }
+
+    /// What is there at the beginning.
+    fn found(&mut self) {
+        let count = if self.theme == Theme::Mishap { 14 } else { self.rng.u32(1..=self.options.instances) };
+        for nth in 0..count {
+            let region = if nth > 0 && self.chance(20) { WEST } else { HOME };
+            let launch = self.launch(region, nth == 0);
+            self.steps.push(Step::Act(launch));
+            if self.options.operator && self.chance(15) {
+                let tag = ("Backup".to_owned(), self.one_of(&["No", "no", "nope"]).to_owned());
+                let volume = Pick::Volume(region.to_owned(), self.rng.usize(..8));
+                self.steps.push(Step::Act(Act::Tag(volume, tag.0, tag.1)));
+            }
+        }
+    }
+
+    fn launch(&mut self, region: &str, plain: bool) -> Act {
+        let data = self.one_of(&[0, 0, 1, 1, 2]);
+        let mut tags = Vec::new();
+        let mut tag = |key: &str, value: &str| tags.push((key.to_owned(), value.to_owned()));
+        if plain {
+            tag("Backup", "Yes");
+            tag("Retention", ["1d", "2d", "1d 1w"][self.rng.usize(..3)]);
+            tag("Copy_Dest", WEST);
+        } else {
+            if !self.chance(8) {
+                let value = if self.chance(75) { "Yes" } else { self.one_of(&BACKUPS) };
+                tag("Backup", value);
+            }
+            if self.chance(85) {
+                tag("Retention", self.retention());
+            }
+            if self.chance(50) {
+                let value = self.one_of(&DESTINATIONS);
+                tag("Copy_Dest", value);
+            }
+            if self.chance(30) {
+                tag("Name", "web (1) - <&>");
+            }
+        }
+        Act::Launch { region: region.to_owned(), data, tags }
+    }
+
+    fn retention(&mut self) -> &'static str {
+        // a few per cent cannot be read
+        let readable = RETENTIONS.len() - 4;
+        if self.chance(6) { RETENTIONS[readable + self.rng.usize(..4)] } else { RETENTIONS[self.rng.usize(..readable)] }
+    }
+
+    /// One day: acts, troubles, and the jobs, some of which do not run.
+    fn day(&mut self, day: u32) {
+        self.at = start() + TimeDelta::days(day.into());
+        let (at, mut todo) = (self.at, Vec::new());
+        if self.options.operator {
+            for _ in 0..self.rng.u32(..3) {
+                let minute = self.rng.i64(0..1_400);
+                todo.push((minute, Step::Act(self.act())));
+            }
+        }
+        if self.options.troubles {
+            if self.chance(35) {
+                let minute = self.rng.i64(200..700);
+                todo.push((minute, Step::Trouble(self.trouble())));
+                if self.theme != Theme::Siege && self.chance(60) {
+                    todo.push((minute + self.rng.i64(1..600), Step::Calm));
+                }
+            }
+            if self.chance(5) {
+                let region = self.one_of(&REGIONS).to_owned();
+                todo.push((250, Step::Trouble(Trouble::Down(region.clone()))));
+                // for hours, or until it is calm
+                if self.chance(50) {
+                    todo.push((self.rng.i64(310..1_400), Step::Trouble(Trouble::Up(region))));
+                }
+            }
+        }
+        // days without any run
+        if !(self.options.troubles && self.chance(5)) {
+            for (job, minutes) in TIMES {
+                for region in REGIONS {
+                    self.runs(job, region, minutes, &mut todo);
+                }
+            }
+        }
+        todo.sort_by_key(|(minute, _)| *minute);
+        for (minute, step) in todo {
+            if !matches!(step, Step::Run(_)) {
+                self.steps.push(Step::Until(at + TimeDelta::minutes(minute)));
+            }
+            self.steps.push(step);
+        }
+    }
+
+    /// Something that goes on until the calm, often for longer than backups are kept.
+    fn besiege(&mut self) {
+        let region = HOME.to_owned();
+        let volume = Pick::Volume(region.clone(), self.rng.usize(..8));
+        let trouble = match self.rng.u32(..8) {
+            0..3 => Trouble::Fails(volume, self.rng.u32(2..9)),
+            3 => Trouble::Refused(volume, self.one_of(&CODES).to_owned()),
+            4 => Trouble::KeyOff(WEST.to_owned()),
+            5 => Trouble::SlowCopies(200),
+            6 => Trouble::SlowSnapshots(self.one_of(&[30, 200])),
+            _ => Trouble::Calls {
+                action: Some(self.one_of(&["DeleteSnapshot", "CreateSnapshots", "CopySnapshot"]).to_owned()),
+                region: None,
+                kind: self.one_of(&[Fault::Denied, Fault::CutAfter, Fault::Internal]),
+                when: When::OneIn(self.rng.u32(2..5)),
+            },
+        };
+        self.steps.push(Step::Trouble(trouble));
+    }
+
+    /// The start of a job in a region, and more starts of the same.
+    fn runs(&mut self, job: Job, region: &str, minutes: i64, todo: &mut Vec<(i64, Step)>) {
+        let missed = self.options.troubles && self.chance(6);
+        // little happens far away
+        if self.theme == Theme::Mishap && job == Job::Manager {
+            return;
+        }
+        if missed || (region == FAR && job != Job::Manager && !self.chance(10)) {
+            return;
+        }
+        let at = self.at + TimeDelta::minutes(minutes);
+        let mut run = Run::plain(job, region, at);
+        if self.options.troubles {
+            run.twice = self.chance(4);
+            run.killed = self.chance(6).then(|| Kill { call: self.rng.u32(..14), after: self.rng.bool() });
+            if self.chance(3) {
+                run.deadline = Some(Duration::from_secs(self.rng.u64(1..60)));
+            }
+            if self.options.operator && self.chance(8) {
+                run.meanwhile.push((self.rng.u32(..12), self.act()));
+            }
+        }
+        let again = run.killed.is_some() || run.deadline.is_some() || self.chance(5);
+        todo.push((minutes, Step::Run(run)));
+        if self.options.troubles && again && self.chance(70) {
+            // the same event once more: a retry, or a second delivery
+            todo.push((minutes + self.rng.i64(1..90), Step::Run(Run::plain(job, region, at))));
+        }
+        if job == Job::Copier && self.chance(50) {
+            let later = Run::plain(job, region, at + TimeDelta::minutes(60));
+            todo.push((minutes + 60, Step::Run(later)));
+        }
+    }
+
+    fn act(&mut self) -> Act {
+        let region = if self.chance(75) { HOME } else { WEST }.to_owned();
+        let nth = self.rng.usize(..64);
+        let instance = Pick::Instance(region.clone(), nth);
+        let volume = Pick::Volume(region.clone(), nth);
+        let snapshot = Pick::Snapshot(region.clone(), nth);
+        let automated = Pick::Automated(region.clone(), nth);
+        let text = str::to_owned;
+        match self.rng.u32(..100) {
+            0..8 => self.launch(&region, false),
+            8..16 => Act::Tag(instance, text("Retention"), text(self.retention())),
+            16..22 => Act::Tag(instance, text("Backup"), text(self.one_of(&BACKUPS))),
+            22..24 => Act::Untag(instance, text("Backup")),
+            24..27 => Act::Untag(instance, text("Retention")),
+            27..32 => Act::Tag(instance, text("Copy_Dest"), text(self.one_of(&DESTINATIONS))),
+            32..36 => Act::Tag(volume, text("Backup"), text(self.one_of(&BACKUPS))),
+            36..42 => Act::Terminate(instance),
+            42..47 => Act::Detach(instance),
+            47..53 => Act::Attach(instance),
+            53..66 => Act::Tag(automated, text("KeepForever"), text(self.one_of(&["", "yes", "no", "false"]))),
+            66..69 => Act::Untag(automated, text("KeepForever")),
+            69..73 => Act::Snapshot(volume, self.tags_by_hand()),
+            73..79 => Act::Delete(snapshot),
+            79..84 => Act::Lock(automated, self.rng.u16(1..9)),
+            84..89 => Act::Image(automated),
+            89..91 => Act::Deregister(region),
+            91..97 => Act::Tag(automated, text("DeleteOn"), text(self.one_of(&DAYS))),
+            97..98 => Act::Untag(automated, text("DeleteOn")),
+            _ => Act::DateAll(region, text(self.one_of(&DAYS[..2]))),
+        }
+    }
+
+    fn tags_by_hand(&mut self) -> Vec<(String, String)> {
+        let mut tags = Vec::new();
+        if self.chance(50) {
+            // somebody else's tool has a tag of that name as well
+            tags.push(("DeleteOn".to_owned(), DAYS[0].to_owned()));
+        }
+        tags
+    }
+
+    fn trouble(&mut self) -> Trouble {
+        let region = if self.chance(60) { HOME } else { WEST }.to_owned();
+        let volume = Pick::Volume(region.clone(), self.rng.usize(..64));
+        match self.rng.u32(..100) {
+            0..70 => self.fault(region),
+            70..82 => Trouble::Fails(volume, self.rng.u32(1..4)),
+            82..87 => Trouble::Refused(volume, self.one_of(&CODES).to_owned()),
+            87..91 => Trouble::KeyOff(WEST.to_owned()),
+            91..95 => Trouble::SlowCopies(self.one_of(&[2, 30, 200])),
+            _ => Trouble::SlowSnapshots(self.one_of(&[2, 30, 50])),
+        }
+    }
+
+    fn fault(&mut self, region: String) -> Trouble {
+        const KINDS: [Fault; 15] = [
+            Fault::Throttled,
+            Fault::Internal,
+            Fault::Unavailable,
+            Fault::CutBefore,
+            Fault::CutAfter,
+            Fault::CutAfter,
+            Fault::InternalAfter,
+            Fault::Late(3),
+            Fault::Late(40),
+            Fault::Slow(40),
+            Fault::Stale(20),
+            Fault::Stale(400),
+            Fault::Stale(4_000),
+            Fault::Denied,
+            Fault::Expired,
+        ];
+        const ACTIONS: [&str; 10] = [
+            "DescribeInstances",
+            "DescribeVolumes",
+            "DescribeSnapshots",
+            "DescribeSnapshots",
+            "DescribeImages",
+            "CreateSnapshot",
+            "CreateSnapshots",
+            "CopySnapshot",
+            "DeleteSnapshot",
+            "CreateTags",
+        ];
+        let action = self.chance(65).then(|| self.one_of(&ACTIONS).to_owned());
+        let when = match self.rng.u32(..10) {
+            0..4 => When::After(self.rng.u32(..12)),
+            4..9 => When::OneIn(self.rng.u32(2..9)),
+            _ => When::Always,
+        };
+        Trouble::Calls { action, region: self.chance(40).then_some(region), kind: self.one_of(&KINDS), when }
+    }
+
+    fn chance(&mut self, percent: u32) -> bool {
+        self.rng.u32(..100) < percent
+    }
+
+    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.rng.usize(..all.len())]
+    }
+}
+
+/// The greatest staleness in seconds that can strike a reading of this script.
+pub fn lag(script: &Script) -> u32 {
+    let stale = |step: &Step| match step {
+        Step::Trouble(Trouble::Calls { kind: Fault::Stale(seconds), .. }) => Some(*seconds),
+        _ => None,
+    };
+    script.steps.iter().filter_map(stale).max().unwrap_or_default()
+}
+
+/// How many days a script lasts, begun ones counted.
+pub fn days(script: &Script) -> u32 {
+    let at = |step: &Step| match step {
+        Step::Until(at) => Some(*at),
+        Step::Run(run) => Some(run.at),
+        _ => None,
+    };
+    let last = script.steps.iter().filter_map(at).max().unwrap_or_else(start);
+    let begun = u32::from(last.num_seconds_from_midnight() > 0);
+    u32::try_from((last.date_naive() - start().date_naive()).num_days()).unwrap_or_default() + begun
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_has_one_script_and_another_seed_another() {
+        let options = Options::default();
+        assert_eq!(make(7, &options), make(7, &options));
+        assert_ne!(make(7, &options).steps, make(8, &options).steps);
+    }
+
+    #[test]
+    fn every_kind_of_step_comes_up() {
+        let mut kinds = std::collections::BTreeSet::new();
+        for seed in 0..2_000 {
+            for step in make(seed, &Options::default()).steps {
+                let told = format!("{step:?}");
+                // the names of the variants, without what they hold
+                let name = |text: &str| text.split(['(', '{', ' ']).next().unwrap_or_default().to_owned();
+                kinds.insert(name(&told));
+                if let Step::Act(act) = &step {
+                    kinds.insert(name(&format!("{act:?}")));
+                }
+                if let Step::Trouble(trouble) = &step {
+                    kinds.insert(name(&format!("{trouble:?}")));
+                    if let Trouble::Calls { kind, .. } = trouble {
+                        kinds.insert(name(&format!("{kind:?}")));
+                    }
+                }
+            }
+        }
+        assert_eq!(kinds.len(), 6 + 12 + 8 + 11, "{kinds:?}");
+    }
+
+    #[test]
+    fn a_script_ends_with_calm_and_two_rounds() {
+        let script = make(3, &Options::default());
+        let calm = script.steps.iter().rposition(|step| *step == Step::Calm).unwrap();
+        let runs =
+            |job| script.steps[calm..].iter().filter(|it| matches!(it, Step::Run(run) if run.job == job)).count();
+        assert_eq!((runs(Job::Creator), runs(Job::Manager), runs(Job::Watcher)), (6, 6, 6));
+        assert_eq!(script.steps.last(), Some(&Step::Healed));
+    }
+}

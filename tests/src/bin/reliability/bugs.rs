@@ -1,0 +1,104 @@
+//! How many scripts it takes to find each planted bug.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
+
+use snapkeeper_reliability::{
+    mutant::{self, Mutant},
+    oracle::Promise,
+    script::Options,
+};
+use snapkeeper_tests::{
+    parallel,
+    wire::{self, WireBug},
+};
+
+use crate::World;
+
+/// What came of the hunt for one bug.
+#[derive(Clone, Debug)]
+pub(crate) struct Hunted {
+    world: World,
+    name: &'static str,
+    what: &'static str,
+    /// How many scripts were played.
+    seeds: u64,
+    /// In how many of them a promise was broken.
+    found: u64,
+    /// How many scripts it takes from one that finds it to the next: the median.
+    median: Option<u64>,
+    /// By which promises.
+    by: BTreeMap<Promise, u64>,
+}
+
+/// Hunts every bug of both worlds through so many scripts.
+pub(crate) fn hunt(seeds: u64, wire_seeds: u64) -> Vec<Hunted> {
+    let mut hunted = parallel::map(&Mutant::ALL, |bug| in_the_model(*bug, seeds));
+    hunted.extend(on_the_wire(wire_seeds));
+    hunted
+}
+
+/// Whether every bug was found.
+pub(crate) fn all_found(hunted: &[Hunted]) -> bool {
+    hunted.iter().all(|bug| bug.found > 0)
+}
+
+fn in_the_model(bug: Mutant, seeds: u64) -> Hunted {
+    let found = mutant::hunt(bug, 0..seeds, &Options::default());
+    Hunted {
+        world: World::Plans,
+        name: bug.name(),
+        what: bug.what(),
+        seeds: found.seeds.into(),
+        found: found.found.into(),
+        median: found.median_gap.map(u64::from),
+        by: found.by.into_iter().map(|(promise, count)| (promise, count.into())).collect(),
+    }
+}
+
+fn on_the_wire(seeds: u64) -> Vec<Hunted> {
+    let scripts: Vec<(WireBug, u64)> =
+        WireBug::ALL.iter().flat_map(|bug| (0..seeds).map(move |seed| (*bug, seed))).collect();
+    let played = parallel::map(&scripts, |(bug, seed)| {
+        let violations = wire::play_blocking(&World::Wire.script(*seed), Some(*bug)).violations;
+        (*bug, violations.iter().map(|broken| broken.promise).collect::<BTreeSet<Promise>>())
+    });
+    let of = |bug: WireBug| played.iter().filter(move |(of, _)| *of == bug).map(|(_, promises)| promises);
+    WireBug::ALL.iter().map(|bug| summed(*bug, of(*bug))).collect()
+}
+
+/// What the scripts of one bug come to, each with the promises that it broke.
+fn summed<'a>(bug: WireBug, scripts: impl Iterator<Item = &'a BTreeSet<Promise>>) -> Hunted {
+    let (mut seeds, mut gap, mut gaps) = (0, 0, Vec::new());
+    let mut by: BTreeMap<Promise, u64> = BTreeMap::new();
+    for promises in scripts {
+        seeds += 1;
+        gap += 1;
+        if !promises.is_empty() {
+            gaps.push(std::mem::take(&mut gap));
+        }
+        for promise in promises {
+            *by.entry(*promise).or_default() += 1;
+        }
+    }
+    gaps.sort_unstable();
+    let (found, median) = (gaps.len() as u64, gaps.get(gaps.len() / 2).copied());
+    Hunted { world: World::Wire, name: bug.name(), what: bug.what(), seeds, found, median, by }
+}
+
+/// The bugs, in Markdown.
+pub(crate) fn table(hunted: &[Hunted]) -> String {
+    let mut text = String::from(
+        "| Planted bug | What it does | World | Seeds | Found | Median | By |\n\
+         | --- | --- | --- | ---: | ---: | ---: | --- |\n",
+    );
+    for Hunted { world, name, what, seeds, found, median, by } in hunted {
+        let median = median.map_or_else(|| "not found".to_owned(), |median| median.to_string());
+        let by = by.keys().map(|promise| format!("`{promise:?}`")).collect::<Vec<_>>().join(", ");
+        let world = world.name();
+        let _ = writeln!(text, "| `{name}` | {what} | {world} | {seeds} | {found} | {median} | {by} |");
+    }
+    text
+}

@@ -1,0 +1,293 @@
+//! What lies between the SDK and the simulator while one run is carried out.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::{pending, poll_fn},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
+};
+
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    },
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
+    runtime_components::RuntimeComponents,
+};
+use snapkeeper_reliability::script::{Act, Fault, Kill};
+use snapkeeper_simulator::Fault as Struck;
+use tokio::sync::Notify;
+
+use super::{
+    acts,
+    bug::{self, WireBug},
+    call::Call,
+    strikes::kind_of,
+    watch::{Shared, lock},
+};
+
+/// What comes back to the SDK.
+pub(super) type Answer = Result<HttpResponse, ConnectorError>;
+
+/// The way of one run's calls to the simulator. Clones are the same one.
+#[derive(Clone)]
+pub(super) struct Line(Arc<Inner>);
+
+struct Inner {
+    plan: Disturbed,
+    watch: Shared,
+    through: SharedHttpClient,
+    /// Told when the process is killed.
+    death: Notify,
+    so_far: Mutex<SoFar>,
+}
+
+/// A run, and what is to disturb it.
+pub(super) struct Disturbed {
+    /// Its number.
+    pub(super) run: u32,
+    /// Its region.
+    pub(super) home: String,
+    pub(super) killed: Option<Kill>,
+    pub(super) meanwhile: Vec<(u32, Act)>,
+    pub(super) bug: Option<WireBug>,
+}
+
+/// Who makes a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// The SDK.
+    Sdk,
+    /// A planted bug: the adapter that had it would not count it, or count it right.
+    Bug,
+}
+
+/// A reading: its region, its action, its parameters.
+type Reading = (String, String, Vec<(String, String)>);
+
+/// The run's calls so far.
+#[derive(Default)]
+struct SoFar {
+    calls: u32,
+    by_action: BTreeMap<String, u64>,
+    /// What was read before anything was changed, and whether the last attempt succeeded.
+    readings: BTreeMap<Reading, bool>,
+    /// Whether anything was changed, or tried to be.
+    changes: bool,
+    is_dead: bool,
+}
+
+impl Line {
+    pub(super) fn new(plan: Disturbed, watch: Shared, through: SharedHttpClient) -> Line {
+        Line(Arc::new(Inner { plan, watch, through, death: Notify::new(), so_far: Mutex::default() }))
+    }
+
+    /// The SDK's end of it.
+    pub(super) fn client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(self.clone())
+    }
+
+    /// The region of the run.
+    pub(super) fn home(&self) -> &str {
+        &self.0.plan.home
+    }
+
+    /// Waits until the process is killed.
+    pub(super) async fn killed(&self) {
+        self.0.death.notified().await;
+    }
+
+    /// The true count of the run's calls by action.
+    pub(super) fn counts(&self) -> BTreeMap<String, u64> {
+        self.so_far().by_action.clone()
+    }
+
+    /// The run is over and has told of itself: what it could not read until then, it has not read.
+    pub(super) fn hang_up(&self) {
+        let unread = self.so_far().unread();
+        self.tell_unread(unread);
+    }
+
+    /// Makes one call. Whatever it changes is seen before anything else happens.
+    pub(super) async fn forward(&self, through: &SharedHttpConnector, request: HttpRequest, by: By) -> Answer {
+        let is_dead = self.so_far().is_dead;
+        if is_dead {
+            return pending().await;
+        }
+        let call = Call::of(&request);
+        let nth = self.number(&call, by);
+        self.others_act(nth);
+        if self.is_killed(nth, false) {
+            return self.die(nth).await;
+        }
+        let mut answer = Box::pin(through.call(request));
+        self.before(&call, nth);
+        // the simulator acts when it is first asked, and then waits with its answer
+        let first = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
+        self.after(&call);
+        if self.is_killed(nth, true) {
+            return self.die(nth).await;
+        }
+        let answer = match first {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => answer.await,
+        };
+        self.heard(&call, &answer);
+        answer
+    }
+
+    fn number(&self, call: &Call, by: By) -> u32 {
+        let (nth, unread) = {
+            let mut so_far = self.so_far();
+            let nth = so_far.calls;
+            so_far.calls += 1;
+            if by == By::Sdk {
+                *so_far.by_action.entry(call.action.clone()).or_default() += 1;
+            }
+            if !call.reads() {
+                (nth, so_far.unread())
+            } else if so_far.changes {
+                (nth, Vec::new())
+            } else {
+                so_far.readings.insert(reading(call), false);
+                (nth, Vec::new())
+            }
+        };
+        self.tell_unread(unread);
+        nth
+    }
+
+    /// A job reads everything before it changes anything, so that what is unread by then stays unread.
+    fn tell_unread(&self, unread: Vec<Reading>) {
+        let mut watch = lock(&self.0.watch);
+        for (region, action, _) in unread {
+            watch.judge(|oracle, _| oracle.could_not_read(self.0.plan.run, &region, &action));
+        }
+    }
+
+    fn others_act(&self, nth: u32) {
+        for (_, act) in self.0.plan.meanwhile.iter().filter(|(call, _)| *call == nth) {
+            acts::carry_out(&mut lock(&self.0.watch), act);
+        }
+    }
+
+    fn is_killed(&self, nth: u32, after: bool) -> bool {
+        self.0.plan.killed.is_some_and(|kill| kill.call == nth && kill.after == after)
+    }
+
+    /// The process is killed: nothing comes back to it, and it calls no more.
+    async fn die(&self, nth: u32) -> Answer {
+        self.so_far().is_dead = true;
+        lock(&self.0.watch).tell(format!("run {} is killed at call {nth}", self.0.plan.run));
+        lock(&self.0.watch).count("killed");
+        self.0.death.notify_one();
+        pending().await
+    }
+
+    /// What must be known before the call takes effect, and what is to strike it.
+    fn before(&self, call: &Call, nth: u32) {
+        let mut watch = lock(&self.0.watch);
+        let run = self.0.plan.run;
+        watch.time_passes();
+        watch.calls += 1;
+        if call.action == "DeleteSnapshot" {
+            let id = call.get("SnapshotId").unwrap_or_default();
+            watch.judge(|oracle, truth| oracle.asks_to_delete(run, &call.region, id, truth));
+        }
+        if watch.strikes.down.contains(&call.region) {
+            watch.count("region down");
+            return;
+        }
+        let Some(fault) = watch.strikes.strike(call) else { return };
+        watch.count(fault.name());
+        watch.tell(format!("run {run}, call {nth}: {} to {} {fault}", call.action, call.region));
+        watch.simulator.inject(Struck::any(kind_of(fault)));
+        match fault {
+            // of all lost answers only this one's effect cannot be found by looking at once
+            Fault::Late(_) if call.creates() => {
+                watch.judge(|oracle, _| oracle.doubts(run, call.of_what()));
+            }
+            Fault::Stale(_) => watch.judge(|oracle, _| oracle.doubts(run, None)),
+            Fault::Throttled
+            | Fault::Internal
+            | Fault::Unavailable
+            | Fault::CutBefore
+            | Fault::CutAfter
+            | Fault::InternalAfter
+            | Fault::Late(_)
+            | Fault::Slow(_)
+            | Fault::Denied
+            | Fault::Expired => {}
+        }
+    }
+
+    fn after(&self, call: &Call) {
+        let mut watch = lock(&self.0.watch);
+        watch.simulator.clear_faults();
+        watch.run_acted(self.0.plan.run, &call.region);
+    }
+
+    /// What truly came back, whatever a bug then makes of it.
+    fn heard(&self, call: &Call, answer: &Answer) {
+        let mut so_far = self.so_far();
+        if call.reads() && !so_far.changes && is_success(answer) {
+            so_far.readings.insert(reading(call), true);
+        }
+    }
+
+    fn so_far(&self) -> MutexGuard<'_, SoFar> {
+        self.0.so_far.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SoFar {
+    /// What could not be read before the first change, once.
+    fn unread(&mut self) -> Vec<Reading> {
+        self.changes = true;
+        let readings = std::mem::take(&mut self.readings);
+        readings.into_iter().filter(|(_, is_read)| !is_read).map(|(reading, _)| reading).collect()
+    }
+}
+
+/// Whether an answer is one, and no error.
+pub(super) fn is_success(answer: &Answer) -> bool {
+    answer.as_ref().is_ok_and(|answer| answer.status().is_success())
+}
+
+fn reading(call: &Call) -> Reading {
+    (call.region.clone(), call.action.clone(), call.params.clone())
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Line").field("run", &self.0.plan.run).finish_non_exhaustive()
+    }
+}
+
+impl HttpClient for Line {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let through = self.0.through.http_connector(settings, components);
+        SharedHttpConnector::new(Connection { line: self.clone(), through })
+    }
+}
+
+/// The line, for one choice of settings.
+#[derive(Debug)]
+struct Connection {
+    line: Line,
+    through: SharedHttpConnector,
+}
+
+impl HttpConnector for Connection {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (line, through) = (self.line.clone(), self.through.clone());
+        HttpConnectorFuture::new(async move {
+            match line.0.plan.bug {
+                None => line.forward(&through, request, By::Sdk).await,
+                Some(bug) => bug::carry_out(bug, &line, &through, request).await,
+            }
+        })
+    }
+}

@@ -1,0 +1,200 @@
+//! Which calls of the jobs go wrong, and how.
+//!
+//! It is decided here, not by the simulator's own faults, so that it is known which call was struck by what: the one fault
+//! that strikes is handed to the simulator just before the call, which uses it up.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use chrono::TimeDelta;
+use snapkeeper_reliability::script::{Fault, When};
+use snapkeeper_simulator::FaultKind;
+
+use super::call::Call;
+
+/// What is waiting to strike.
+#[derive(Debug)]
+pub(super) struct Strikes {
+    seed: u64,
+    /// How many faults there have ever been.
+    placed: u64,
+    waiting: Vec<Waiting>,
+    /// The regions that do not answer.
+    pub(super) down: BTreeSet<String>,
+}
+
+/// A fault that is waiting to strike.
+#[derive(Debug)]
+struct Waiting {
+    action: Option<String>,
+    region: Option<String>,
+    kind: Fault,
+    when: When,
+    /// Its place among all that there have ever been.
+    place: u64,
+    /// How many calls matched it so far.
+    matched: u32,
+}
+
+impl Strikes {
+    pub(super) fn new(seed: u64) -> Strikes {
+        Strikes { seed, placed: 0, waiting: Vec::new(), down: BTreeSet::new() }
+    }
+
+    pub(super) fn add(&mut self, action: Option<String>, region: Option<String>, kind: Fault, when: When) {
+        self.waiting.push(Waiting { action, region, kind, when, place: self.placed, matched: 0 });
+        self.placed += 1;
+    }
+
+    /// All is well again.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+        self.down.clear();
+    }
+
+    /// The fault that strikes this call: of those that are due, the one that came first.
+    pub(super) fn strike(&mut self, call: &Call) -> Option<Fault> {
+        let mut struck = None;
+        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.matches(call)) {
+            let nth = waiting.matched;
+            waiting.matched += 1;
+            let is_due = match waiting.when {
+                When::After(calls) => nth == calls,
+                When::OneIn(calls) => {
+                    mix(mix(self.seed ^ waiting.place) ^ u64::from(nth)).is_multiple_of(u64::from(calls.max(1)))
+                }
+                When::Always => true,
+            };
+            if is_due && struck.is_none() {
+                struck = Some(waiting.kind);
+            }
+        }
+        struck
+    }
+
+    /// By how much a reading may lag behind, at most.
+    pub(super) fn lag(&self) -> TimeDelta {
+        let lags = self.waiting.iter().filter(|waiting| !waiting.is_spent()).map(|waiting| match waiting.kind {
+            Fault::Stale(seconds) => seconds,
+            Fault::Throttled
+            | Fault::Internal
+            | Fault::Unavailable
+            | Fault::CutBefore
+            | Fault::CutAfter
+            | Fault::InternalAfter
+            | Fault::Late(_)
+            | Fault::Slow(_)
+            | Fault::Denied
+            | Fault::Expired => 0,
+        });
+        TimeDelta::seconds(lags.max().unwrap_or_default().into())
+    }
+}
+
+impl Waiting {
+    fn matches(&self, call: &Call) -> bool {
+        let makes_sense = match self.kind {
+            Fault::Stale(_) => call.reads(),
+            Fault::Expired => call.is_for_a_later_page(),
+            Fault::Throttled
+            | Fault::Internal
+            | Fault::Unavailable
+            | Fault::CutBefore
+            | Fault::CutAfter
+            | Fault::InternalAfter
+            | Fault::Late(_)
+            | Fault::Slow(_)
+            | Fault::Denied => true,
+        };
+        makes_sense
+            && self.action.as_deref().is_none_or(|action| action == call.action)
+            && self.region.as_deref().is_none_or(|region| region == call.region)
+    }
+
+    fn is_spent(&self) -> bool {
+        match self.when {
+            When::After(calls) => self.matched > calls,
+            When::OneIn(_) | When::Always => false,
+        }
+    }
+}
+
+/// The fault in the simulator's words.
+pub(super) fn kind_of(fault: Fault) -> FaultKind {
+    let internal = || "InternalError".to_owned();
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    match fault {
+        Fault::Throttled => FaultKind::Throttle,
+        Fault::Internal => FaultKind::Status { status: 500, code: internal() },
+        Fault::Unavailable => FaultKind::Status { status: 503, code: "Unavailable".to_owned() },
+        Fault::CutBefore => FaultKind::CutBefore,
+        Fault::CutAfter => FaultKind::CutAfter,
+        Fault::InternalAfter => FaultKind::StatusAfter { status: 500, code: internal() },
+        Fault::Late(by) => FaultKind::Late(seconds(by)),
+        Fault::Slow(by) => FaultKind::Slow(seconds(by)),
+        Fault::Stale(by) => FaultKind::Stale(seconds(by)),
+        Fault::Denied => FaultKind::Deny,
+        Fault::Expired => FaultKind::Status { status: 400, code: "InvalidPaginationToken".to_owned() },
+    }
+}
+
+/// Numbers that look like chance (`SplitMix64`).
+pub(super) fn mix(value: u64) -> u64 {
+    let mut mixed = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(action: &str, region: &str) -> Call {
+        Call { region: region.to_owned(), action: action.to_owned(), params: Vec::new() }
+    }
+
+    /// Which of these many readings are struck.
+    fn struck(strikes: &mut Strikes, calls: usize) -> Vec<usize> {
+        (0..calls).filter(|_| strikes.strike(&call("DescribeImages", "us-east-1")).is_some()).collect()
+    }
+
+    #[test]
+    fn a_fault_strikes_when_it_is_to() {
+        let check = |when: When, expected: &[usize]| {
+            let mut strikes = Strikes::new(7);
+            strikes.add(None, None, Fault::Throttled, when);
+            assert_eq!(struck(&mut strikes, 4), expected, "{when:?}");
+        };
+        check(When::After(0), &[0]);
+        check(When::After(2), &[2]);
+        check(When::OneIn(1), &[0, 1, 2, 3]);
+        check(When::Always, &[0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn one_in_four_is_about_a_quarter_and_the_same_every_time() {
+        let quarter = || {
+            let mut strikes = Strikes::new(7);
+            strikes.add(None, None, Fault::Throttled, When::OneIn(4));
+            struck(&mut strikes, 4_000)
+        };
+        assert!((900..1_100).contains(&quarter().len()), "{}", quarter().len());
+        assert_eq!(quarter(), quarter());
+    }
+
+    #[test]
+    fn a_fault_strikes_only_what_it_is_meant_for() {
+        let mut strikes = Strikes::new(7);
+        strikes.add(Some("CopySnapshot".to_owned()), Some("us-west-2".to_owned()), Fault::Denied, When::Always);
+        strikes.add(None, None, Fault::Stale(90), When::After(0));
+        strikes.add(None, None, Fault::Expired, When::Always);
+        assert_eq!(strikes.lag(), TimeDelta::seconds(90));
+        assert_eq!(strikes.strike(&call("CopySnapshot", "us-east-1")), None);
+        assert_eq!(strikes.strike(&call("CopySnapshot", "us-west-2")), Some(Fault::Denied));
+        assert_eq!(strikes.strike(&call("DescribeImages", "us-west-2")), Some(Fault::Stale(90)));
+        assert_eq!(strikes.lag(), TimeDelta::zero(), "spent");
+        let mut later = call("DescribeImages", "us-west-2");
+        later.params.push(("NextToken".to_owned(), "0123".to_owned()));
+        assert_eq!(strikes.strike(&later), Some(Fault::Expired));
+    }
+}
