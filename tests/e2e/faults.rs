@@ -2,6 +2,7 @@
 
 mod answers;
 mod deadlines;
+mod garbled;
 mod guards;
 mod healing;
 mod races;
