@@ -154,6 +154,9 @@ mod tests {
             ("2026-11-01", "2026-11-30", Unit::Month, true),
             ("2025-11-01", "2026-11-01", Unit::Month, false),
             ("2026-01-01", "2026-12-31", Unit::Year, true),
+            ("2026-12-31", "2027-01-01", Unit::Year, false),
+            ("2026-11-21", "2026-11-21", Unit::Day, true),
+            ("2026-11-21", "2026-11-22", Unit::Day, false),
         ] {
             assert_eq!(unit.same(day(a), day(b)), same, "{a}, {b}, {unit:?}");
         }

@@ -20,3 +20,22 @@ impl Calls {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_one_count_by_action_which_is_handed_over_once() {
+        let calls = Calls::default();
+        let clone = calls.clone();
+        calls.count("CopySnapshot");
+        for _ in 0..3 {
+            clone.count("DescribeSnapshots");
+        }
+        assert_eq!(calls.take(), BTreeMap::from([("CopySnapshot", 1), ("DescribeSnapshots", 3)]));
+        assert_eq!(clone.take(), BTreeMap::new());
+        clone.count("CopySnapshot");
+        assert_eq!(calls.take(), BTreeMap::from([("CopySnapshot", 1)]));
+    }
+}

@@ -100,6 +100,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn only_the_tags_that_are_written_tell_a_layout() {
+        for (tag, expected) in [
+            ("Source_Devices", true),
+            ("Source_Devices_2", true),
+            ("Source_Devices_24", true),
+            ("Source_Devices_1", false),
+            ("Source_Devices_0", false),
+            ("Source_Devices_", false),
+            ("Source_Devices_2_b", false),
+            ("Source_Devices2", false),
+            ("Source_Device", false),
+            ("My_Source_Devices", false),
+            ("", false),
+        ] {
+            assert_eq!(is_key(tag), expected, "{tag:?}");
+        }
+    }
+
     /// A word of a layout, without what parts words from each other.
     fn words(texts: &'static [&'static str]) -> impl Strategy<Value = String> {
         near(texts).prop_map(|text| {

@@ -78,6 +78,72 @@ impl Action for Notice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::{at, run};
+
+    const RUN: &str = "2026-11-21T09:00:00Z";
+
+    fn finding(kind: FindingKind, resource: &str, since: Option<&str>) -> Finding {
+        let (resource, since) = (resource.to_owned(), since.map(at));
+        Finding {
+            kind,
+            what: format!("something is wrong with {resource}"),
+            resource,
+            since,
+            todo: "see to it".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_digest_tells_each_finding_under_its_heading() {
+        let findings = [
+            finding(FindingKind::UnreadableTag, "i-2", None),
+            finding(FindingKind::NoRecentBackup, "i-1", Some("2026-11-18T05:00:00Z")),
+            finding(FindingKind::UnreadableTag, "i-3", None),
+        ];
+        let notice = Notice::digest(&findings, &run(RUN));
+        assert_eq!(notice.to_string(), "tell the alert topic: Snapkeeper us-east-1: 3 things to look at");
+        assert_eq!(notice.resource(), "alert topic");
+        assert_eq!(
+            notice.body,
+            "Region us-east-1, as of 2026-11-21T09:00:00Z.
+
+Enrolled, but no recent good backup
+- i-1: something is wrong with i-1 (since 2026-11-18T05:00:00Z)
+  → see to it
+
+Tags that cannot be read
+- i-2: something is wrong with i-2
+  → see to it
+- i-3: something is wrong with i-3
+  → see to it
+"
+        );
+    }
+
+    #[test]
+    fn the_gravest_comes_first() {
+        let findings: Vec<Finding> = FindingKind::ALL.into_iter().rev().map(|kind| finding(kind, "it", None)).collect();
+        let body = Notice::digest(&findings, &run(RUN)).body;
+        let headings: Vec<&str> = body.split("\n\n").skip(1).filter_map(|part| part.lines().next()).collect();
+        assert_eq!(
+            headings,
+            [
+                "Enrolled, but no recent good backup",
+                "Volumes without any snapshot",
+                "Snapshots that failed",
+                "Incomplete multi-volume sets",
+                "Snapshots stuck in pending",
+                "Copies missing",
+                "Copies that failed",
+                "Copies stuck in pending",
+                "Regions that could not be looked into",
+                "Tags that cannot be read",
+                "Snapshots without DeleteOn",
+                "Expired, but still there",
+                "Not crash-consistent",
+            ]
+        );
+    }
 
     #[test]
     fn a_notice_is_what_sns_takes() {

@@ -145,21 +145,22 @@ mod tests {
     #[test]
     fn the_finest_term_holds_always_and_coarser_ones_where_uncovered() {
         #[track_caller]
-        fn check(retention: &str, covered: &[Unit], expected: &str) {
+        fn check(retention: &str, covered: &[Unit], expected: &str, first_of: Option<Unit>) {
             let retention: Retention = retention.parse().unwrap();
             let day = "2026-11-21".parse().unwrap();
-            let delete_on = retention.delete_on(day, |unit, _| covered.contains(&unit));
-            assert_eq!(delete_on.to_string(), expected);
+            let (delete_on, unit) = retention.decide(day, |unit, _| covered.contains(&unit));
+            assert_eq!((delete_on.to_string().as_str(), unit), (expected, first_of));
         }
-        check("7d", &[], "2026-11-28");
-        check("4w", &[Unit::Week], "2026-12-19");
-        check("12m", &[Unit::Month], "2027-11-21");
-        check("7d 4w 12m", &[], "2027-11-21");
-        check("7d 4w 12m", &[Unit::Month], "2026-12-19");
-        check("7d 4w 12m", &[Unit::Month, Unit::Week], "2026-11-28");
-        check("7d 4w 12m", &[Unit::Week], "2027-11-21");
-        // a coarse term shorter than the finest takes nothing away
-        check("30d 1w", &[], "2026-12-21");
+        check("7d", &[], "2026-11-28", None);
+        check("4w", &[Unit::Week], "2026-12-19", None);
+        check("12m", &[Unit::Month], "2027-11-21", None);
+        check("7d 4w 12m", &[], "2027-11-21", Some(Unit::Month));
+        check("7d 4w 12m", &[Unit::Month], "2026-12-19", Some(Unit::Week));
+        check("7d 4w 12m", &[Unit::Month, Unit::Week], "2026-11-28", None);
+        check("7d 4w 12m", &[Unit::Week], "2027-11-21", Some(Unit::Month));
+        // a coarse term shorter than the finest takes nothing away, and one as long adds nothing
+        check("30d 1w", &[], "2026-12-21", None);
+        check("7d 1w", &[], "2026-11-28", None);
     }
 
     proptest! {

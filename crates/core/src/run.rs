@@ -92,3 +92,21 @@ impl Run {
         tags::stamp(self.instant)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_read_as_it_is_printed_and_nothing_else_is_a_job() {
+        for (job, name) in Job::ALL.into_iter().zip(["creator", "copier", "manager", "watcher"]) {
+            assert_eq!(job.name(), name);
+            assert_eq!(format!("{job} {job:>8}"), format!("{name} {name:>8}"));
+            assert_eq!(name.parse::<Job>(), Ok(job));
+        }
+        for text in ["", "Creator", " creator", "creators"] {
+            let error = text.parse::<Job>().unwrap_err().to_string();
+            assert_eq!(error, format!("`{text}` is not a job: expected creator, copier, manager or watcher"));
+        }
+    }
+}

@@ -222,12 +222,20 @@ mod tests {
         check(
             "COPY_KMS_KEY",
             &["alias/backup", "1234abcd-12ab-34cd-56ef-1234567890ab", "mrk-1234abcd12ab34cd56ef1234567890ab"],
-            &["backup", "alias/", "arn:aws:kms:us-east-1:123456789012:alias/backup"],
+            &["backup", "alias/", "alias/my key", "arn:aws:kms:us-east-1:123456789012:alias/backup"],
         );
         check(
             "ALERT_TOPIC_ARN",
             &["arn:aws:sns:us-east-1:123456789012:alerts", "arn:aws-us-gov:sns:us-gov-west-1:123456789012:a"],
-            &["alerts", "arn:aws:sqs:us-east-1:123456789012:alerts", "arn:aws:sns:us-east-1:12:alerts"],
+            &[
+                "alerts",
+                "arn:aws:sqs:us-east-1:123456789012:alerts",
+                "arn:gcp:sns:us-east-1:123456789012:alerts",
+                "arn:aws:sns:mars:123456789012:alerts",
+                "arn:aws:sns:us-east-1:12:alerts",
+                "arn:aws:sns:us-east-1:12345678901x:alerts",
+                "arn:aws:sns:us-east-1:123456789012:",
+            ],
         );
         check(
             "HEARTBEAT_URL",
@@ -236,6 +244,16 @@ mod tests {
         );
         check("API_RATE", &["off", "0.5"], &["0", "1.1", "fast", "NaN", "-0.5"]);
         check("DRY_RUN", &["true", "YES", "1"], &["maybe"]);
+    }
+
+    #[test]
+    fn what_is_so_by_default_can_be_said() {
+        for (name, values) in [("DRY_RUN", ["false", "No", "0"]), ("API_RATE", ["aws", "AWS", "1"])] {
+            for value in values {
+                let read = Settings::from_variables([(format!("{PREFIX}{name}"), value.to_owned())]);
+                assert_eq!(read, Ok(Settings::default()), "{name}={value}");
+            }
+        }
     }
 
     #[test]

@@ -196,6 +196,17 @@ fn a_shared_volume_is_copied_to_as_many_regions_as_a_tag_can_name() {
 }
 
 #[test]
+fn a_tag_is_filled_to_its_last_character() {
+    // with the space between them 256 characters, and 257
+    for (length, expected) in [(127, (Some(256), None)), (128, (Some(128), Some(128)))] {
+        let regions = [("xx", 128), ("yy", length)]
+            .map(|(place, length)| region(&format!("{place}-{}-1", "a".repeat(length - 5))));
+        let (named, others) = what_fits_one_tag(&regions.iter().collect());
+        assert_eq!((named.map(|it| it.len()), others.map(|it| it.len())), expected);
+    }
+}
+
+#[test]
 fn the_one_whose_last_good_backup_is_oldest_goes_first() {
     let good = |id, volume, day| automated(id, volume, day).until("2027-01-01");
     let inventory = Inventory {
@@ -302,10 +313,17 @@ fn a_step_is_told_in_words() {
     let odd = only_backup(&of(vec![instance("i-1", &["vol-a"], &[YES, (NAME, "a\u{1b}[2J\nb"), (RETENTION, "x")])]));
     assert!(Create::Backup(odd).to_string().contains(r"(a\u{1b}[2J\nb)"), "it stays on its line");
     let of_two = only_backup(&of(vec![instance("i-1", &["vol-a", "vol-b"], &[YES])]));
+    let kept =
+        |retention| Create::Backup(only_backup(&of(vec![instance("i-1", &["vol-a"], &[YES, (RETENTION, retention)])])));
     let date = Date { snapshot: "snap-1".into(), taken: day("2026-11-10"), delete_on: day("2026-11-17") };
     for (action, words, resource) in [
         (Create::Backup(of_one), "snapshot vol-a of i-1 (web), undated: its tag Retention cannot be read", "i-1"),
         (Create::Backup(of_two), "snapshot 2 volumes of i-1 together, kept until 2026-11-28: 7d by default", "i-1"),
+        (kept("7d 4w"), "snapshot vol-a of i-1, kept until 2026-12-19: 7d 4w, first good one of its week", "i-1"),
+        (kept("7d 12m"), "snapshot vol-a of i-1, kept until 2027-11-21: 7d 12m, first good one of its month", "i-1"),
+        (kept("7d 3y"), "snapshot vol-a of i-1, kept until 2029-11-21: 7d 3y, first good one of its year", "i-1"),
+        // being the first of its week keeps it no longer
+        (kept("7d 1w"), "snapshot vol-a of i-1, kept until 2026-11-28: 7d 1w", "i-1"),
         (Create::Date(date), "date snap-1, taken undated on 2026-11-10: kept until 2026-11-17", "snap-1"),
     ] {
         assert_eq!(action.to_string(), words);

@@ -109,6 +109,9 @@ fn a_failed_one_goes_when_the_watcher_has_had_the_time_to_tell_of_it() {
     let mut held = beside_a_newer_one(failed());
     held.locked.insert("snap-x".into());
     check(&held, &[("snap-x", "locked"), ("snap-new", "not_due")]);
+    // the run that is the last good one holds none that failed
+    let twin = Snapshot { id: "snap-y".into(), ..due().in_state(Error) };
+    check_enrolled(vec![due(), twin], &[("snap-x", "last_good"), ("snap-y", "delete")]);
 }
 
 #[test]
@@ -189,6 +192,8 @@ fn the_last_good_backup_of_an_enrolled_volume_stays() {
         vec![due(), automated("snap-b", "vol-b", "2026-11-20").until("2026-11-27")],
         &[("snap-x", "last_good"), ("snap-b", "not_due")],
     );
+    // which volume a primary holds is EC2's to say
+    check_enrolled(vec![due().tagged(SOURCE_VOLUME_ID, "vol-z")], &[("snap-x", "last_good")]);
     // the run tells which is newer, not the moment in which AWS began
     let mut late = older();
     late.started = newer().started;

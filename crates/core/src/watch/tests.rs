@@ -288,11 +288,23 @@ fn an_incomplete_set_is_found_once() {
 
 #[test]
 fn a_set_whose_members_are_of_different_moments_is_not_consistent() {
-    let set = |id, volume| automated(id, volume, "2026-11-21").in_set("i-1", &["vol-a", "vol-b"]);
-    let later = |it: Snapshot| Snapshot { started: it.started + chrono::TimeDelta::seconds(2), ..it };
-    check(&of(&["vol-a", "vol-b"], vec![set("snap-a", "vol-a"), set("snap-b", "vol-b")]), &[]);
-    let apart = of(&["vol-a", "vol-b"], vec![set("snap-a", "vol-a"), later(set("snap-b", "vol-b"))]);
-    check(&apart, &["NotConsistent snap-a: its set of i-1 was begun at different moments"]);
+    let of_both = |snapshots| of(&["vol-a", "vol-b"], snapshots);
+    let member = |id, volume, day| automated(id, volume, day).in_set("i-1", &["vol-a", "vol-b"]);
+    let begun = |seconds, it: Snapshot| Snapshot { started: it.started + chrono::TimeDelta::seconds(seconds), ..it };
+    let (a, b) = (|day| member("snap-a", "vol-a", day), |day| member("snap-b", "vol-b", day));
+    let (today, long_ago) = ("2026-11-21", "2026-11-18");
+    let apart = "NotConsistent snap-a: its set of i-1 was begun at different moments";
+    for (seconds, expected) in [(0, vec![]), (1, vec![]), (2, vec![apart]), (-2, vec![apart])] {
+        check(&of_both(vec![a(today), begun(seconds, b(today))]), &expected);
+    }
+    // the same run's snapshots of another instance, and those that failed, are none of it
+    let of_another = automated("snap-z", "vol-z", today).in_set("i-2", &["vol-z"]);
+    check(&of_both(vec![a(today), b(today), begun(2, of_another)]), &[]);
+    let failed = begun(2, member("snap-b0", "vol-b", today)).in_state(Error);
+    check(&of_both(vec![a(today), b(today), failed]), &["Failed snap-b0"]);
+    // as long as nothing newer is good it is never old
+    check(&of_both(vec![a(long_ago), begun(2, b(long_ago))]), &["NoRecentBackup i-1", apart]);
+    check(&of_both(vec![a(long_ago), begun(2, b(long_ago)), a(today), b(today)]), &[]);
 }
 
 #[test]

@@ -256,3 +256,14 @@ fn what_is_shared_is_dated_by_whoever_keeps_it_longest_and_by_nobody_who_cannot_
     assert_eq!(delete_on(&of(&week, &year), "2026-11-12").as_deref(), Some("2027-11-12"));
     assert_eq!(delete_on(&of(&week, &typo), "2026-11-12"), None);
 }
+
+/// Whom the volume serves now has no say in what was taken before.
+#[test]
+fn what_is_on_another_instance_since_is_dated_by_the_one_of_which_it_was_taken() {
+    let instances = vec![
+        instance("i-1", &["vol-b"], &[YES, (RETENTION, "7d")]),
+        instance("i-2", &["vol-a"], &[YES, (RETENTION, "1y")]),
+    ];
+    let moved = Inventory { instances, snapshots: vec![undated()], ..Inventory::default() };
+    check(&moved, &["backup i-1: vol-b", "backup i-2: vol-a", "date snap-1: 2026-11-17"]);
+}

@@ -9,7 +9,7 @@ use crate::{
     },
     plan::FindingKind,
     tags::{BACKUP, COPY_DEST, KEEP_FOREVER, TYPE},
-    watch::{Inventory, destinations},
+    watch::{Inventory, destinations, plan},
 };
 
 const IRELAND: &str = "eu-west-1";
@@ -102,6 +102,19 @@ fn a_failed_copy_is_found_at_once_with_the_cause() {
     // one that is being made again has its time
     let again = vec![copy("snap-c", "2026-11-21").in_state(Error), copy("snap-d", "2026-11-21").in_state(Pending)];
     check(&with(vec![today()], again), &[]);
+}
+
+#[test]
+fn what_to_do_about_a_copy_follows_from_what_is_wrong_with_it() {
+    let (failed, stuck) =
+        (copy("snap-c", "2026-11-18").in_state(Error), copy("snap-c", "2026-11-18").in_state(Pending));
+    let (key, copier) = ("check the KMS key of the destination", "look at the copier's last reports");
+    for (copies, todo) in [(vec![], copier), (vec![stuck], copier), (vec![failed], key)] {
+        let copies = [copies, vec![copy("snap-today", "2026-11-21")]].concat();
+        let findings = plan(&with(vec![primary("2026-11-18"), today()], copies), &run(RUN)).findings;
+        let [finding] = findings.as_slice() else { panic!("{findings:#?}") };
+        assert!(finding.todo.starts_with(todo), "{finding:#?}");
+    }
 }
 
 #[test]

@@ -67,6 +67,24 @@ fn why_it_is_still_there_is_told() {
 }
 
 #[test]
+fn what_to_do_follows_from_why_it_is_still_there() {
+    let mut locked = with(due());
+    locked.deletion.locked.insert("snap-x".into());
+    for (inventory, todo) in [
+        (with(due()), "look at the manager's last reports"),
+        (locked, "release it if it is not needed"),
+        (of(&["vol-a"], vec![due()]), "see why there is no newer good backup"),
+        (with(due().made_copy_of("snap-p", "eu-west-1")), "see why there is no newer good backup"),
+    ] {
+        let findings = plan(&inventory, &run(RUN)).findings;
+        let Some(finding) = findings.iter().find(|it| it.kind == FindingKind::NotDeleted) else {
+            panic!("{findings:#?}")
+        };
+        assert!(finding.todo.starts_with(todo), "{finding:#?}");
+    }
+}
+
+#[test]
 fn what_has_no_date_or_none_that_can_be_read_is_found() {
     check_one(due().untagged(DELETE_ON), &["Undated i-1: snap-x has no DeleteOn and will never expire"]);
     check_one(due().until("soon"), &["UnreadableTag snap-x: tag DeleteOn is \"soon\""]);
