@@ -66,6 +66,11 @@ impl<'a> Backups<'a> {
         self.by_volume.get(origin).map_or(&[], Vec::as_slice)
     }
 
+    /// Every volume of which there is a snapshot, in any state.
+    pub fn volumes(&self) -> impl Iterator<Item = &Origin> {
+        self.by_volume.keys()
+    }
+
     /// Whether the snapshot is a good backup: completed, and its set with it.
     pub fn is_good(&self, snapshot: &Snapshot) -> bool {
         snapshot.state == SnapshotState::Completed && self.missing_from_set_of(snapshot).is_empty()

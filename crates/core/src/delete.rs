@@ -38,12 +38,12 @@ pub struct Inventory {
 /// Plans the deletions, the longest overdue first; none at all where the brake holds.
 pub fn plan(inventory: &Inventory, run: &Run) -> Plan<DeleteSnapshot> {
     let mut plan = Plan::default();
-    let backups = Backups::of(&inventory.snapshots);
+    let last_good = LastGood::of(inventory, &Backups::of(&inventory.snapshots));
     for snapshot in &inventory.snapshots {
         if let DeleteOn::Unreadable(error) = snapshot.delete_on() {
             plan.findings.push(Finding::unreadable(&snapshot.id, &error));
         }
-        match judge(snapshot, inventory, &backups, run) {
+        match judge(snapshot, inventory, &last_good, run) {
             Verdict::Delete(why) => plan.actions.push(DeleteSnapshot { snapshot: snapshot.id.clone(), why }),
             Verdict::Keep(reason) => plan.keep(&snapshot.id, reason),
         }
@@ -56,12 +56,12 @@ pub fn plan(inventory: &Inventory, run: &Run) -> Plan<DeleteSnapshot> {
 /// The regions in which the manager must ask whether a volume is still enrolled: those of due copies that are the
 /// last good backup of their volume here.
 pub fn regions_to_ask(inventory: &Inventory, run: &Run) -> BTreeSet<Region> {
-    let backups = Backups::of(&inventory.snapshots);
+    let last_good = LastGood::of(inventory, &Backups::of(&inventory.snapshots));
     inventory
         .snapshots
         .iter()
         .filter(|snapshot| {
-            matches!(judge(snapshot, inventory, &backups, run), Verdict::Keep(Reason::LastGoodPerhaps(_)))
+            matches!(judge(snapshot, inventory, &last_good, run), Verdict::Keep(Reason::LastGoodPerhaps(_)))
         })
         .filter_map(|snapshot| match backup::origin(snapshot).0 {
             Whence::From(region) => Some(region),
@@ -99,7 +99,7 @@ impl fmt::Display for Why {
 }
 
 /// Judges one snapshot.
-pub fn judge(snapshot: &Snapshot, inventory: &Inventory, backups: &Backups<'_>, run: &Run) -> Verdict {
+pub fn judge(snapshot: &Snapshot, inventory: &Inventory, last_good: &LastGood, run: &Run) -> Verdict {
     if !snapshot.is_automated() {
         return Verdict::Keep(Reason::NotAutomated);
     }
@@ -128,35 +128,56 @@ pub fn judge(snapshot: &Snapshot, inventory: &Inventory, backups: &Backups<'_>, 
     if snapshot.state == SnapshotState::Error {
         return Verdict::Delete(why);
     }
-    match last_good(snapshot, inventory, backups) {
+    match last_good.holds(snapshot) {
         Some(reason) => Verdict::Keep(reason),
         None => Verdict::Delete(why),
     }
 }
 
-/// Why the snapshot is held as a last good backup: of its own volume, or of one that was taken together with it, for a
-/// set that lost a member would be good no more.
-fn last_good(snapshot: &Snapshot, inventory: &Inventory, backups: &Backups<'_>) -> Option<Reason> {
-    let (whence, own) = backup::origin(snapshot);
-    if whence == Whence::Unknown {
-        // copies of different volumes look alike then
-        return Some(Reason::LastGoodPerhaps("its tags do not tell of which volume".to_owned()));
+/// What is held as a last good backup, and why: each volume's own, and what was taken together with it, for a set that
+/// lost a member would be good no more. It goes by what the last good backup says of its set: what a member says of itself
+/// may have been spoiled.
+pub struct LastGood(BTreeMap<SnapshotId, Reason>);
+
+impl LastGood {
+    /// Looks for each volume that is or may be enrolled.
+    pub fn of(inventory: &Inventory, backups: &Backups<'_>) -> Self {
+        let mut held: BTreeMap<SnapshotId, Reason> = BTreeMap::new();
+        for origin in backups.volumes().filter(|(whence, _)| *whence != Whence::Unknown) {
+            let (whence, volume) = origin;
+            let reason = match is_enrolled(whence, volume, inventory) {
+                Enrolled::Yes => Reason::LastGood,
+                Enrolled::Perhaps(why) => Reason::LastGoodPerhaps(why),
+                Enrolled::No => continue,
+            };
+            let Some(last) = backups.last_good(origin) else { continue };
+            let mut hold = |id: &SnapshotId| {
+                let known = held.entry(id.clone()).or_insert_with(|| reason.clone());
+                // what is certain goes before what may be
+                if reason == Reason::LastGood {
+                    *known = Reason::LastGood;
+                }
+            };
+            hold(&last.id);
+            let run = last.tags.get(tags::BACKUP_RUN);
+            if run.is_some() && backups.is_good(last) {
+                let set = backups.set_of(last).into_iter().map(|member| (whence.clone(), member));
+                for member in set.collect::<Vec<_>>() {
+                    let of_run = |it: &&&Snapshot| it.tags.get(tags::BACKUP_RUN) == run;
+                    backups.of_volume(&member).iter().filter(of_run).for_each(|it| hold(&it.id));
+                }
+            }
+        }
+        Self(held)
     }
-    let run = snapshot.tags.get(tags::BACKUP_RUN);
-    let is_held_by = |volume: VolumeId| {
-        let last = backups.last_good(&(whence.clone(), volume.clone()))?;
-        let together = run.is_some() && last.tags.get(tags::BACKUP_RUN) == run && backups.set_of(last).contains(&own);
-        if last.id != snapshot.id && !(together && backups.is_good(last)) {
-            return None;
+
+    fn holds(&self, snapshot: &Snapshot) -> Option<Reason> {
+        if backup::origin(snapshot).0 == Whence::Unknown {
+            // copies of different volumes look alike then
+            return Some(Reason::LastGoodPerhaps("its tags do not tell of which volume".to_owned()));
         }
-        match is_enrolled(&whence, &volume, inventory) {
-            Enrolled::Yes => Some(Reason::LastGood),
-            Enrolled::Perhaps(why) => Some(Reason::LastGoodPerhaps(why)),
-            Enrolled::No => None,
-        }
-    };
-    let set = backups.set_of(snapshot).into_iter().filter(|volume| *volume != own);
-    std::iter::once(own.clone()).chain(set).find_map(is_held_by)
+        self.0.get(&snapshot.id).cloned()
+    }
 }
 
 fn is_enrolled(whence: &Whence, volume: &VolumeId, inventory: &Inventory) -> Enrolled {

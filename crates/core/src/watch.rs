@@ -8,7 +8,7 @@ use crate::{
     backup::{Backups, home},
     calendar,
     copy::{Copies, is_live, primaries},
-    delete::{self, Verdict},
+    delete::{self, LastGood, Verdict},
     ids::{Region, VolumeId},
     inventory::{Device, Instance, Snapshot, SnapshotState, Volume},
     notice::Notice,
@@ -310,8 +310,9 @@ impl Watch<'_> {
     /// Snapshots that should be gone, and those of which that cannot be told.
     fn deletions(&self, findings: &mut Vec<Finding>) {
         let mut undated: BTreeMap<&str, Vec<&Snapshot>> = BTreeMap::new();
+        let last_good = LastGood::of(&self.inventory.deletion, &self.backups);
         for snapshot in self.inventory.deletion.snapshots.iter().filter(|snapshot| snapshot.is_automated()) {
-            let verdict = delete::judge(snapshot, &self.inventory.deletion, &self.backups, self.run);
+            let verdict = delete::judge(snapshot, &self.inventory.deletion, &last_good, self.run);
             let (due, why, todo) = match (snapshot.delete_on(), &verdict) {
                 (_, Verdict::Keep(Reason::KeepForever | Reason::InRecycleBin)) => continue,
                 (DeleteOn::Unsaid, _) => {

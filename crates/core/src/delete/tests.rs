@@ -114,6 +114,20 @@ fn a_failed_one_goes_when_the_watcher_has_had_the_time_to_tell_of_it() {
     check_enrolled(vec![due(), twin], &[("snap-x", "last_good"), ("snap-y", "delete")]);
 }
 
+/// The volume of the spoiled one has a newer backup; that of the other has none but this set.
+#[test]
+fn a_member_whose_own_layout_was_spoiled_is_held_by_the_others_of_its_set() {
+    let old = |id, volume| automated(id, volume, "2026-11-10").in_set("i-1", &["vol-a", "vol-b"]).until("2026-11-17");
+    for layout in ["", "?", "/dev/xvda=", "/dev/xvda=vol-a"] {
+        let inventory = Inventory {
+            snapshots: vec![old("snap-a", "vol-a").tagged(SOURCE_DEVICES, layout), old("snap-b", "vol-b"), newer()],
+            enrolment: enrolled(),
+            ..Inventory::default()
+        };
+        check(&inventory, &[("snap-a", "last_good"), ("snap-b", "last_good"), ("snap-new", "not_due")]);
+    }
+}
+
 #[test]
 fn keep_forever_holds_wherever_it_stands_among_the_tags() {
     let others = || (0..20).map(|n| (format!("tag{n:02}"), "x".to_owned()));
