@@ -335,6 +335,12 @@ impl Backup {
         format!("{name}{rest}")
     }
 
+    /// Whether a `CreateSnapshots` call takes this volume: a member, or one that was attached since.
+    pub fn takes(&self, volume: &VolumeId) -> bool {
+        let is_new = || self.members.len() > 1 && self.layout.iter().all(|place| place.volume != *volume);
+        self.members.contains(volume) || is_new()
+    }
+
     /// The same backup without a volume that EC2 will not snapshot now; `None` if nothing would be left.
     #[must_use]
     pub fn without(&self, volume: &VolumeId) -> Option<Self> {

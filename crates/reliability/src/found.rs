@@ -65,7 +65,7 @@ fn volume(nth: usize) -> Pick {
 
 fn lost(action: &str) -> Step {
     let action = Some(action.to_owned());
-    Step::Trouble(Trouble::Calls { action, region: None, kind: Fault::CutAfter, when: When::Always })
+    Step::Trouble(Trouble::Calls { action, region: None, kind: Fault::CutAfter, when: When::From(0) })
 }
 
 fn at(day: i64, hour: i64) -> DateTime<Utc> {

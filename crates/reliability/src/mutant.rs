@@ -32,10 +32,12 @@ pub enum Mutant {
     UnreadableMeansNotEnrolled,
     SilenceMeansNotEnrolled,
     AbsenceAsEvidence,
+    DeletesAfterAFailedReading,
     CopiesUnawareOfOrigin,
     GoneVolumesForgotten,
     FirstPageOnly,
     OneFailureStopsTheRest,
+    OneFailureStopsTheRestAndSaysSo,
     TagsAfterCreation,
     BlindRetryOfCreates,
     RunTagFromNow,
@@ -62,7 +64,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every planted bug.
-    pub const ALL: [Mutant; 44] = [
+    pub const ALL: [Mutant; 46] = [
         Self::KeepForeverOnlyWhenLast,
         Self::DeleteOnEqualsToday,
         Self::ADayEarly,
@@ -81,10 +83,12 @@ impl Mutant {
         Self::UnreadableMeansNotEnrolled,
         Self::SilenceMeansNotEnrolled,
         Self::AbsenceAsEvidence,
+        Self::DeletesAfterAFailedReading,
         Self::CopiesUnawareOfOrigin,
         Self::GoneVolumesForgotten,
         Self::FirstPageOnly,
         Self::OneFailureStopsTheRest,
+        Self::OneFailureStopsTheRestAndSaysSo,
         Self::TagsAfterCreation,
         Self::BlindRetryOfCreates,
         Self::RunTagFromNow,
@@ -167,6 +171,10 @@ impl Mutant {
                 "absence-as-evidence",
                 "copies go whose source is not in the list, even if that could not be read (ebs_snapper replication)",
             ),
+            Self::DeletesAfterAFailedReading => (
+                "deletes-after-a-failed-reading",
+                "the manager takes instances, images or locks that it could not read for none",
+            ),
             Self::CopiesUnawareOfOrigin => {
                 ("copies-unaware-of-origin", "the bogus VolumeId of copies is taken for their volume")
             }
@@ -180,6 +188,10 @@ impl Mutant {
             Self::OneFailureStopsTheRest => (
                 "one-failure-stops-the-rest",
                 "what fails stops what comes after it, unsaid (c7n #9138, #9444: the chunk of 50)",
+            ),
+            Self::OneFailureStopsTheRestAndSaysSo => (
+                "one-failure-stops-the-rest-and-says-so",
+                "what fails stops what comes after it, and that is listed as failed as well",
             ),
             Self::TagsAfterCreation => (
                 "tags-after-creation",

@@ -22,6 +22,7 @@ mod snap;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod tries;
 mod watcher;
 
 use crate::script::Job;
@@ -32,7 +33,7 @@ use history::Moment;
 use place::{Changes, Place, Places};
 use primaries::Taken;
 use runs::{Broken, Running, Runs};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What is promised, whatever happens.
@@ -129,6 +130,9 @@ pub struct Told {
     pub findings: Vec<(String, String, String)>,
     /// Calls by action, repeats included; `None` where none are made (the model).
     pub calls: Option<BTreeMap<String, u64>>,
+    /// What its calls that change something were truly about: volumes, instances, snapshots. It does not tell this itself;
+    /// `None` where it is not known.
+    pub asked: Option<BTreeSet<String>>,
 }
 
 /// Watches what truly exists.
@@ -189,7 +193,7 @@ impl Oracle {
                 self.vanished(name, id, changes, who, &mut broken);
             }
             for (id, before) in &changes.retagged {
-                self.retagged(name, (id.as_str(), before), who, &mut broken);
+                self.retagged(name, (id.as_str(), before), who, at, &mut broken);
             }
             if let Who::Run(run) = who {
                 let told = |it: &String| format!("run {run} changed what jobs never change: {it}, in {name}");
@@ -214,20 +218,30 @@ impl Oracle {
     }
 
     /// A run cannot know whether a call of its own that creates took effect, or whether there is already what it is about to create:
-    /// the answer was lost, or a reading may have hidden it. `of`: a volume, an instance, or a copied snapshot; `None`: all that it creates.
+    /// the answer was lost, or a reading may have hidden it. `of`: a volume, an instance, or a copied snapshot; `None`: all that it
+    /// creates, which counts once a run, however many readings were stale.
     pub fn doubts(&mut self, run: u32, of: Option<&str>) {
         if let Some(running) = self.runs.get_mut(&run) {
-            running.doubts.push(of.map(str::to_owned));
+            let creates = match running.begun.job {
+                Job::Creator | Job::Copier => true,
+                Job::Manager | Job::Watcher => false,
+            };
+            if creates && (of.is_some() || !running.doubts.contains(&None)) {
+                running.doubts.push(of.map(str::to_owned));
+            }
         }
     }
 
     /// A reading of this run ended with an error, in this region. What it does not find out after it has begun to delete,
     /// such as why a deletion was refused, is no evidence that it deletes by.
-    pub fn could_not_read(&mut self, run: u32, region: &str, _what: &str) {
+    pub fn could_not_read(&mut self, run: u32, region: &str, what: &str) {
         if let Some(running) = self.runs.get_mut(&run)
             && !running.has_asked
         {
             running.unread.insert(region.to_owned());
+            if what == "DescribeSnapshots" {
+                running.unlisted.insert(region.to_owned());
+            }
         }
     }
 
@@ -250,6 +264,9 @@ impl Oracle {
             Job::Copier => copier::ended(places, running, told, &mut broken),
             Job::Manager => manager::ended(places, running, told, &mut broken),
             Job::Watcher => watcher::ended(places, &self.rules, running, told, &mut broken),
+        }
+        if let Some(place) = places.get(&running.begun.region) {
+            tries::ended(place, running, told, &mut broken);
         }
         numbers::ended(places, running, told, calls, &mut broken);
         self.tell(at, broken);
@@ -330,8 +347,8 @@ impl Oracle {
         }
     }
 
-    /// A snapshot has other tags than before.
-    fn retagged(&mut self, region: &str, (id, before): (&str, &Tags), who: Who, broken: &mut Broken) {
+    /// A snapshot has other tags than before. By time alone only a call can change them that takes effect late.
+    fn retagged(&mut self, region: &str, (id, before): (&str, &Tags), who: Who, at: Moment, broken: &mut Broken) {
         let Some(snap) = self.places.get(region).and_then(|place| place.snapshots.get(id)) else { return };
         match who {
             Who::Operator => {
@@ -347,7 +364,16 @@ impl Oracle {
                     primaries::retagged(&self.places, &self.rules, running, region, (id, before), broken);
                 }
             }
-            Who::Time => {}
+            Who::Time => {
+                broken.extend(primaries::retagged_late(
+                    &self.places,
+                    &self.rules,
+                    &self.runs,
+                    region,
+                    (id, before),
+                    at.at,
+                ));
+            }
         }
     }
 }

@@ -155,8 +155,8 @@ pub enum When {
     After(u32),
     /// One in so many, by chance.
     OneIn(u32),
-    /// Each.
-    Always,
+    /// Each after so many others.
+    From(u32),
 }
 
 /// How a call goes wrong.

@@ -1,7 +1,7 @@
 //! What lies between the SDK and the simulator while one run is carried out.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     future::{pending, poll_fn},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -76,6 +76,10 @@ struct SoFar {
     readings: BTreeMap<Reading, bool>,
     /// Whether anything was changed, or tried to be.
     changes: bool,
+    /// What its calls that change something were about: volumes, instances, snapshots.
+    asked: BTreeSet<String>,
+    /// Of what it has made something by a call whose answer was lost.
+    lost: BTreeSet<String>,
     is_dead: bool,
 }
 
@@ -102,6 +106,11 @@ impl Line {
     /// The true count of the run's calls by action.
     pub(super) fn counts(&self) -> BTreeMap<String, u64> {
         self.so_far().by_action.clone()
+    }
+
+    /// What its calls that change something were about: volumes, instances, snapshots.
+    pub(super) fn asked(&self) -> BTreeSet<String> {
+        self.so_far().asked.clone()
     }
 
     /// The run is over and has told of itself: what it could not read until then, it has not read.
@@ -147,6 +156,7 @@ impl Line {
                 *so_far.by_action.entry(call.action.clone()).or_default() += 1;
             }
             if !call.reads() {
+                so_far.asked.extend(about(call));
                 (nth, so_far.unread())
             } else if so_far.changes {
                 (nth, Vec::new())
@@ -209,7 +219,19 @@ impl Line {
             Fault::Late(_) if call.creates() => {
                 watch.judge(|oracle, _| oracle.doubts(run, call.of_what()));
             }
-            Fault::Stale(_) => watch.judge(|oracle, _| oracle.doubts(run, None)),
+            // their effect is found by looking, unless that is stale
+            Fault::CutAfter | Fault::InternalAfter | Fault::Slow(_) if call.creates() => {
+                self.so_far().lost.extend(call.of_what().map(str::to_owned));
+            }
+            Fault::Stale(_) if call.action == "DescribeSnapshots" => {
+                let lost = std::mem::take(&mut self.so_far().lost);
+                watch.judge(|oracle, _| {
+                    oracle.doubts(run, None);
+                    for of in &lost {
+                        oracle.doubts(run, Some(of));
+                    }
+                });
+            }
             Fault::Throttled
             | Fault::Internal
             | Fault::Unavailable
@@ -218,6 +240,7 @@ impl Line {
             | Fault::InternalAfter
             | Fault::Late(_)
             | Fault::Slow(_)
+            | Fault::Stale(_)
             | Fault::Denied
             | Fault::Expired => {}
         }
@@ -254,6 +277,13 @@ impl SoFar {
 /// Whether an answer is one, and no error.
 pub(super) fn is_success(answer: &Answer) -> bool {
     answer.as_ref().is_ok_and(|answer| answer.status().is_success())
+}
+
+/// What a call that changes something is about.
+fn about(call: &Call) -> impl Iterator<Item = String> {
+    const NAMES: [&str; 5] =
+        ["VolumeId", "InstanceSpecification.InstanceId", "SourceSnapshotId", "SnapshotId", "ResourceId.1"];
+    NAMES.into_iter().filter_map(move |name| call.get(name).map(str::to_owned))
 }
 
 fn reading(call: &Call) -> Reading {

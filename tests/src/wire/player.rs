@@ -173,7 +173,7 @@ impl Player<'_> {
             }
             None => watch.tell(format!("run {number} is gone without a word")),
         }
-        let told = report.map(told::told);
+        let told = report.map(|report| told::told(report, line.asked()));
         let calls = line.counts();
         watch.judge(|oracle, truth| oracle.end(number, told.as_ref(), Some(&calls), truth));
     }

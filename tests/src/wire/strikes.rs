@@ -62,7 +62,7 @@ impl Strikes {
                 When::OneIn(calls) => {
                     mix(mix(self.seed ^ waiting.place) ^ u64::from(nth)).is_multiple_of(u64::from(calls.max(1)))
                 }
-                When::Always => true,
+                When::From(calls) => nth >= calls,
             };
             if is_due && struck.is_none() {
                 struck = Some(waiting.kind);
@@ -113,7 +113,7 @@ impl Waiting {
     fn is_spent(&self) -> bool {
         match self.when {
             When::After(calls) => self.matched > calls,
-            When::OneIn(_) | When::Always => false,
+            When::OneIn(_) | When::From(_) => false,
         }
     }
 }
@@ -168,7 +168,8 @@ mod tests {
         check(When::After(0), &[0]);
         check(When::After(2), &[2]);
         check(When::OneIn(1), &[0, 1, 2, 3]);
-        check(When::Always, &[0, 1, 2, 3]);
+        check(When::From(2), &[2, 3]);
+        check(When::From(0), &[0, 1, 2, 3]);
     }
 
     #[test]
@@ -185,9 +186,9 @@ mod tests {
     #[test]
     fn a_fault_strikes_only_what_it_is_meant_for() {
         let mut strikes = Strikes::new(7);
-        strikes.add(Some("CopySnapshot".to_owned()), Some("us-west-2".to_owned()), Fault::Denied, When::Always);
+        strikes.add(Some("CopySnapshot".to_owned()), Some("us-west-2".to_owned()), Fault::Denied, When::From(0));
         strikes.add(None, None, Fault::Stale(90), When::After(0));
-        strikes.add(None, None, Fault::Expired, When::Always);
+        strikes.add(None, None, Fault::Expired, When::From(0));
         assert_eq!(strikes.lag(), TimeDelta::seconds(90));
         assert_eq!(strikes.strike(&call("CopySnapshot", "us-east-1")), None);
         assert_eq!(strikes.strike(&call("CopySnapshot", "us-west-2")), Some(Fault::Denied));

@@ -1,11 +1,13 @@
 //! What a run told of itself, in the oracle's own types.
 
+use std::collections::BTreeSet;
+
 use snapkeeper_core::plan::FindingKind;
 use snapkeeper_lambda::Report;
 use snapkeeper_reliability::oracle::Told;
 
-/// What a report says.
-pub(super) fn told(report: &Report) -> Told {
+/// What a report says; `asked`: what the run's calls that change something were about.
+pub(super) fn told(report: &Report, asked: BTreeSet<String>) -> Told {
     Told {
         succeeded: report.succeeded(),
         applied: report.applied.iter().map(|step| (step.resource.clone(), step.made.clone())).collect(),
@@ -14,6 +16,7 @@ pub(super) fn told(report: &Report) -> Told {
         kept: pairs(&report.kept),
         findings: report.findings.iter().map(|it| (name(it.kind), it.resource.clone(), it.what.clone())).collect(),
         calls: Some(report.calls.iter().map(|(action, count)| ((*action).to_owned(), *count)).collect()),
+        asked: Some(asked),
     }
 }
 

@@ -91,7 +91,7 @@ impl Ec2 {
                 let wanted = [tags::BACKUP_RUN, tags::SOURCE_INSTANCE_ID]
                     .map(|key| (key, backup.tags.get(key).unwrap_or_default()));
                 let mut found = self.automated_snapshots_tagged(&wanted).await?;
-                found.retain(|snapshot| snapshot.copy_of().is_none() && backup.members.contains(&snapshot.volume()));
+                found.retain(|snapshot| snapshot.copy_of().is_none() && backup.takes(&snapshot.volume()));
                 Ok(found)
             },
             |found| missing(found).is_empty(),

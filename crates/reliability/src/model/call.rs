@@ -82,12 +82,7 @@ fn create_once_for_certain(
             Err(failure) => failure.kind,
         };
         match kind {
-            Kind::Open => {
-                if open == 0 {
-                    world.oracle.doubts(process.number, Some(change.subject()));
-                }
-                open += 1;
-            }
+            Kind::Open => open += 1,
             Kind::TooSoon => too_soon += 1,
             Kind::Throttled
             | Kind::Busy
@@ -106,6 +101,7 @@ fn create_once_for_certain(
             continue;
         }
         let mut found = Vec::new();
+        let stale = world.troubles.stale();
         for seconds in LOOKS {
             world.wait(seconds);
             match read(world, process, "DescribeSnapshots", change.region(), |_, truth| change.traces(truth)) {
@@ -119,6 +115,10 @@ fn create_once_for_certain(
         }
         if !found.is_empty() {
             return Ok(found);
+        }
+        if world.troubles.stale() > stale {
+            // what was made may have been hidden from it
+            world.oracle.doubts(process.number, Some(change.subject()));
         }
         if open > 1 || too_soon >= TRIES_TOO_SOON {
             return outcome;
@@ -149,7 +149,9 @@ fn page(
             None => {
                 let Some(Fault::Stale(seconds)) = fault else { return Ok(TimeDelta::zero()) };
                 // it may hide what there is already
-                world.oracle.doubts(process.number, None);
+                if action == "DescribeSnapshots" {
+                    world.oracle.doubts(process.number, None);
+                }
                 return Ok(TimeDelta::seconds(seconds.into()));
             }
         }
@@ -178,6 +180,9 @@ fn attempt(world: &mut World, process: &mut Process<'_>, change: &Change) -> Res
     if let Change::Delete(region, snapshot) = change {
         world.oracle.asks_to_delete(process.number, region, snapshot, &world.truth);
     }
+    if let Some(asked) = &mut process.told.asked {
+        asked.insert(change.subject().to_owned());
+    }
     let outcome = match fault {
         // the last two strike readings only
         None | Some(Fault::Stale(_) | Fault::Expired) => world.carry_out(change, who),
@@ -193,6 +198,10 @@ fn attempt(world: &mut World, process: &mut Process<'_>, change: &Change) -> Res
         Some(Fault::Late(seconds)) => {
             let at = world.truth.now + TimeDelta::seconds(seconds.into());
             world.schedule(at, Due::Effect(change.clone()));
+            // no look can find it; what takes effect before the answer is lost, a look finds
+            if matches!(change, Change::Take(..) | Change::Copy(_)) {
+                world.oracle.doubts(process.number, Some(change.subject()));
+            }
             Err(Failure::unanswered())
         }
         Some(fault @ (Fault::Throttled | Fault::Internal | Fault::Unavailable | Fault::CutBefore | Fault::Denied)) => {

@@ -74,7 +74,7 @@ impl Change {
                 as_asked(tags::BACKUP_RUN)
                     && as_asked(tags::SOURCE_INSTANCE_ID)
                     && !snapshot.tags.contains_key(tags::SOURCE_SNAPSHOT_ID)
-                    && backup.members.iter().any(|volume| volume.as_str() == snapshot.of.1)
+                    && backup.takes(&snapshot.of.1.as_str().into())
             }
             Change::Copy(copy) => {
                 has(&snapshot.tags, tags::SOURCE_SNAPSHOT_ID, Some(copy.source.as_str()))

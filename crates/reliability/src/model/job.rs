@@ -59,10 +59,13 @@ fn each<A: Action>(
     mut act: impl FnMut(&mut World, &mut Process<'_>, A, &mut Outcome),
 ) {
     process.tell_plan(plan.kept, plan.findings, plan.refusals);
+    let mut is_stopped = false;
     for action in plan.actions {
         let resource = action.resource();
         let mut outcome = Outcome::default();
-        if process.actions_left == 0 {
+        if is_stopped {
+            outcome.failed(&resource, "stopped");
+        } else if process.actions_left == 0 {
             outcome.unfinished(&resource, "no time left");
         } else {
             process.actions_left -= 1;
@@ -71,10 +74,11 @@ fn each<A: Action>(
         if process.is_dead {
             return;
         }
-        let stops = !outcome.failed.is_empty() && world.mutant == Some(Mutant::OneFailureStopsTheRest);
+        let has_failed = !outcome.failed.is_empty();
         process.tell_outcome(resource, outcome);
-        if stops {
+        if has_failed && world.mutant == Some(Mutant::OneFailureStopsTheRest) {
             return;
         }
+        is_stopped |= has_failed && world.mutant == Some(Mutant::OneFailureStopsTheRestAndSaysSo);
     }
 }

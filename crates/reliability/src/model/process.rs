@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use snapkeeper_core::plan::{Finding, FindingKind, Kept, Refusal};
 use snapkeeper_core::run;
 use snapkeeper_core::settings::Settings;
+use std::collections::BTreeSet;
 
 /// A process of the script's life `'a`.
 pub(super) struct Process<'a> {
@@ -90,7 +91,7 @@ impl<'a> Process<'a> {
             number,
             run,
             region: &start.region,
-            told: Told::default(),
+            told: Told { asked: Some(BTreeSet::new()), ..Told::default() },
             is_dead: false,
             calls: 0,
             // in the model an action takes ten seconds

@@ -66,7 +66,7 @@ fn faults_break_no_promise() {
         Fault::Denied,
     ] {
         for action in ["DescribeSnapshots", "CreateSnapshots", "CopySnapshot", "DeleteSnapshot"] {
-            for when in [When::After(0), When::OneIn(2), When::Always] {
+            for when in [When::After(0), When::OneIn(2), When::From(0)] {
                 let played = check_holds([vec![calls(action, kind, when)], days(2, 3)].concat());
                 let struck = played.faults.contains_key(kind.name());
                 assert!(struck || matches!(when, When::OneIn(_)), "{action} was not struck");
@@ -77,7 +77,7 @@ fn faults_break_no_promise() {
 
 #[test]
 fn stale_readings_break_no_promise() {
-    let mut third_day = vec![calls("DescribeSnapshots", Fault::Stale(4_000), When::Always)];
+    let mut third_day = vec![calls("DescribeSnapshots", Fault::Stale(4_000), When::From(0))];
     third_day.extend(days(2, 3));
     third_day.extend(days(2, 3));
     let played = check_holds(third_day);

@@ -77,11 +77,20 @@ impl Troubles {
     pub(super) fn lag(&self) -> TimeDelta {
         let mut longest = 0;
         for fault in &self.faults {
-            if let Fault::Stale(seconds) = fault.kind {
+            // one that has struck strikes no more
+            let is_spent = matches!(fault.when, When::After(calls) if fault.passed > calls);
+            if let Fault::Stale(seconds) = fault.kind
+                && !is_spent
+            {
                 longest = longest.max(seconds);
             }
         }
         TimeDelta::seconds(longest.into())
+    }
+
+    /// How many readings were stale so far.
+    pub(super) fn stale(&self) -> u64 {
+        self.struck.get(Fault::Stale(0).name()).copied().unwrap_or_default()
     }
 
     /// Whether the next snapshot of a volume fails. Each time it is asked, one failure is used up.
@@ -101,14 +110,15 @@ impl Troubles {
         for fault in &mut self.faults {
             let matches = fault.action.as_deref().is_none_or(|wanted| wanted == action)
                 && fault.region.as_deref().is_none_or(|wanted| wanted == region)
-                && (is_later_page || fault.kind != Fault::Expired);
+                && (is_later_page || fault.kind != Fault::Expired)
+                && (action.starts_with("Describe") || !matches!(fault.kind, Fault::Stale(_)));
             if !matches {
                 continue;
             }
             let its_turn = match fault.when {
                 When::After(calls) => fault.passed == calls,
                 When::OneIn(calls) => self.rng.u32(..calls.max(1)) == 0,
-                When::Always => true,
+                When::From(calls) => fault.passed >= calls,
             };
             fault.passed = fault.passed.saturating_add(1);
             if its_turn && strikes.is_none() {
@@ -184,8 +194,17 @@ mod tests {
     }
 
     #[test]
+    fn readings_lag_no_more_when_the_fault_is_spent() {
+        let mut troubles = armed(None, Fault::Stale(90), When::After(1));
+        for lag in [90, 90, 0] {
+            assert_eq!(troubles.lag(), TimeDelta::seconds(lag));
+            let _ = troubles.strike("DescribeImages", "us-east-1", false);
+        }
+    }
+
+    #[test]
     fn a_token_expires_only_on_later_pages() {
-        let mut troubles = armed(None, Fault::Expired, When::Always);
+        let mut troubles = armed(None, Fault::Expired, When::From(0));
         assert_eq!(troubles.strike("DescribeImages", "us-east-1", false), None);
         assert_eq!(troubles.strike("DescribeImages", "us-east-1", true), Some(Fault::Expired));
     }

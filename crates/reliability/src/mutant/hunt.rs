@@ -22,8 +22,8 @@ pub struct Found {
     pub by: BTreeMap<Promise, u32>,
 }
 
-/// Plays the scripts of these seeds with a planted bug.
-pub fn hunt(mutant: Mutant, seeds: Range<u64>, options: &Options) -> Found {
+/// Plays the scripts of these seeds with a planted bug, until so many have found it.
+pub fn hunt(mutant: Mutant, seeds: Range<u64>, enough: u32, options: &Options) -> Found {
     let mut found = Found { mutant, seeds: 0, found: 0, median_gap: None, by: BTreeMap::new() };
     let (mut gaps, mut gap) = (Vec::new(), 0);
     for seed in seeds {
@@ -38,6 +38,9 @@ pub fn hunt(mutant: Mutant, seeds: Range<u64>, options: &Options) -> Found {
         for promise in violations.iter().map(|violation| violation.promise).collect::<BTreeSet<_>>() {
             *found.by.entry(promise).or_default() += 1;
         }
+        if found.found >= enough {
+            break;
+        }
     }
     gaps.sort_unstable();
     found.median_gap = gaps.get(gaps.len() / 2).copied();
@@ -50,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_bug_that_always_strikes_is_found_by_nearly_each_seed() {
-        let found = hunt(Mutant::TagsAfterCreation, 0..20, &Options::small());
+        let found = hunt(Mutant::TagsAfterCreation, 0..20, u32::MAX, &Options::small());
         assert_eq!((found.seeds, found.median_gap), (20, Some(1)));
         assert!(found.by.contains_key(&Promise::TaggedFromTheStart), "{found:?}");
     }

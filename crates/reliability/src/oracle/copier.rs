@@ -1,7 +1,7 @@
 //! At the end of a copier's run: each primary has its copies, or the report tells which it has not.
 
 use super::place::{Place, Places};
-use super::runs::{Broken, Running, mentions, tells_of};
+use super::runs::{Broken, Running, mentions, names_copy};
 use super::{Promise, Told, tags};
 use crate::truth::State;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn ended(places: &Places, running: &Running, told: &Told, broken: &mut Broken) {
     let (region, window, day) = (&running.begun.region, running.window, running.day());
     let Some(place) = places.get(region) else { return };
-    if !told.succeeded || !told.unfinished.is_empty() || !running.read_home() {
+    if running.came_to_nothing(told) {
         return;
     }
     let mut copied: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -30,7 +30,7 @@ pub(super) fn ended(places: &Places, running: &Running, told: &Told, broken: &mu
             let there = copied.entry(to.as_str()).or_insert_with(|| copies_in(there, running));
             if !there.contains(id.as_str()) && !is_told(told, id, to) {
                 let what = format!(
-                    "{running} succeeded, but there is no copy of {id} of {} in {to}, which its Copy_Dest \
+                    "{running} is over, but there is no copy of {id} of {} in {to}, which its Copy_Dest \
                      names, and its report does not say so",
                     snap.of.1
                 );
@@ -60,7 +60,7 @@ fn is_told(told: &Told, id: &str, to: &str) -> bool {
         let elsewhere = crate::script::REGIONS.iter().any(|region| is_of_another(region)) && !mentions(why, to);
         resource == id && why != "copied" && !why.contains(&has) && !elsewhere
     });
-    is_kept || tells_of(&told.failed, id)
+    is_kept || names_copy(&told.failed, id, to) || names_copy(&told.unfinished, id, to)
 }
 
 #[cfg(test)]
@@ -91,13 +91,20 @@ mod tests {
         let missing: &[&str] = &["no copy of snap-a of vol-a in us-west-2"];
         let kept = |why: &str| Told { kept: list(&[("snap-a", why)]), ..done() };
         check(&scene(), &done(), missing);
-        check(&scene(), &Told { succeeded: false, ..done() }, &[]);
+        let failed = |of: &str, why: &str| Told { failed: list(&[(of, why)]), ..Told::default() };
+        check(&scene(), &failed("snap-b", "to us-west-2: denied"), missing);
+        check(&scene(), &failed("snap-a", "to us-west-2: denied"), &[]);
+        check(&scene(), &failed("snap-a", "to eu-west-1: denied"), missing);
+        check(&scene(), &failed(WEST, "could not be looked into"), &[]);
+        check(&scene(), &failed(HOME, "an error"), missing);
         check(&scene(), &kept("us-west-2 could not be looked into"), &[]);
         check(&scene(), &kept("gone meanwhile"), &[]);
         check(&scene(), &kept("us-west-2 has snap-c"), missing);
         check(&scene(), &kept("copied"), missing);
         check(&scene(), &kept("eu-west-1 has snap-c"), missing);
-        check(&scene(), &Told { unfinished: list(&[("snap-b", "full")]), ..done() }, &[]);
+        check(&scene(), &Told { unfinished: list(&[("snap-b", "full")]), ..done() }, missing);
+        check(&scene(), &Told { unfinished: list(&[("snap-a", "us-west-2 is full")]), ..done() }, &[]);
+        check(&scene(), &Told { unfinished: list(&[("snap-a", "no time left")]), ..done() }, &[]);
         let mut copied = scene();
         copied.copy("snap-c", "snap-a").state(State::Pending);
         check(&copied, &done(), &[]);

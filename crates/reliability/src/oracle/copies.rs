@@ -113,7 +113,13 @@ pub(super) fn count(
     }
     let (from, primary) = &source;
     let volume = places.get(from).and_then(|place| place.known(primary)).map(|it| it.of.1.as_str());
-    let copiers: Vec<&Running> = runs.values().filter(|it| it.is(Job::Copier, from)).collect();
+    // what a run could not know before the oldest of them made none of them
+    let began =
+        copies.iter().filter_map(|it| place.snapshots.get(it)).filter(|it| is_live(it)).map(|it| it.begun).min();
+    let copiers: Vec<&Running> = runs
+        .values()
+        .filter(|it| it.is(Job::Copier, from) && began.is_none_or(|began| it.may_act_late(began)))
+        .collect();
     let doubts: usize = copiers.iter().map(|it| it.doubted(|of| of == primary || Some(of) == volume)).sum();
     let beside = copiers.iter().filter(|it| it.begun.run != run && it.overlaps(running)).count();
     (live > 1 + doubts + beside).then(|| {

@@ -2,7 +2,7 @@
 
 use super::history::{History, Window};
 use super::place::Place;
-use super::runs::{Broken, Running, mentions, tells_of};
+use super::runs::{Broken, Running, mentions, names};
 use super::tags::{self, Choice, Due};
 use super::{Promise, Told, retention};
 use crate::truth::Tags;
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 /// A creator's run is over, and told this.
 pub(super) fn ended(place: &Place, running: &Running, told: &Told, broken: &mut Broken) {
-    if !running.read_home() || failed_as_a_whole(told) {
+    if running.came_to_nothing(told) {
         return;
     }
     let window = running.window;
@@ -41,15 +41,6 @@ pub(super) fn ended(place: &Place, running: &Running, told: &Told, broken: &mut 
     unreadable(place, running, told, Promise::NothingInSilence, broken);
 }
 
-/// Whether the run came to nothing, and says so.
-pub(super) fn failed_as_a_whole(told: &Told) -> bool {
-    !told.succeeded
-        && told.applied.is_empty()
-        && told.unfinished.is_empty()
-        && told.kept.is_empty()
-        && told.findings.is_empty()
-}
-
 /// Whether this run, or another one of the same instant, has a snapshot of the volume, in whatever state.
 fn is_taken(place: &Place, running: &Running, volume: &str) -> bool {
     let run = tags::stamp(running.begun.instant);
@@ -61,7 +52,7 @@ fn is_taken(place: &Place, running: &Running, volume: &str) -> bool {
         })
 }
 
-/// Whether the report tells of the volume, of an instance that has it, or of the region.
+/// Whether the report tells of the volume, or of an instance that has it.
 fn is_told(place: &Place, running: &Running, told: &Told, instance: &str, volume: &str) -> bool {
     let had = place.instances.iter().filter(|(_, it)| it.had(volume, running.window)).map(|(id, _)| id.as_str());
     let ids: Vec<&str> = had.chain([instance, volume]).collect();
@@ -73,9 +64,7 @@ fn is_told(place: &Place, running: &Running, told: &Told, instance: &str, volume
     if ids.iter().any(|id| is_kept(id)) {
         return true;
     }
-    !told.succeeded
-        && (ids.iter().any(|id| tells_of(&told.failed, id) || tells_of(&told.unfinished, id))
-            || told.failed.iter().any(|(resource, _)| *resource == place.name))
+    !told.succeeded && ids.iter().any(|id| names(&told.failed, id) || names(&told.unfinished, id))
 }
 
 /// Tags of instances that cannot be read, and are not told of.
@@ -157,7 +146,9 @@ mod tests {
         check(&scene(), none, &failed("i-x"), silence, both);
         check(&scene(), none, &kept("gone meanwhile"), silence, &[]);
         check(&scene(), none, &kept("this run has it already"), silence, both);
-        check(&scene(), none, &Told { failed: list(&[(HOME, "no answer")]), ..Told::default() }, silence, &[]);
+        check(&scene(), none, &failed(HOME), silence, both);
+        let too_late = list(&[(HOME, "the deadline came before everything was read: nothing was done")]);
+        check(&scene(), none, &Told { failed: too_late, ..Told::default() }, silence, &[]);
     }
 
     #[test]

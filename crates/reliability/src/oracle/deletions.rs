@@ -73,9 +73,15 @@ pub(super) fn vanished(
         wrong.push("which an image used".to_owned());
     }
     wrong.extend(not_due(snap, running));
-    let protecting = falls.iter().filter(|fall| was_known(place, fall, running) && is_enrolled(places, fall, running));
-    wrong.extend(protecting.map(protects));
+    let is_protecting = |fall: &&Fall| was_known(place, fall, running) && is_enrolled(places, fall, running);
+    let protecting: Vec<&Fall> = falls.iter().filter(is_protecting).collect();
+    wrong.extend(protecting.iter().map(|fall| protects(fall)));
     let what = format!("{running} deleted {id} of {} in {region}", snap.of.1);
+    for fall in protecting {
+        if let (Some((true, _)), Some((false, _))) = (fall.from, fall.to) {
+            broken.push((Promise::SetsAreWhole, format!("{what}, {}", protects(fall))));
+        }
+    }
     broken.extend(wrong.into_iter().map(|why| (Promise::DeletesOnlyWhatMayGo, format!("{what}, {why}"))));
     if !running.read_home() {
         let why = format!("{what}, though it could not read {region} to the end");
@@ -217,6 +223,18 @@ mod tests {
         let mut unfinished = scene();
         unfinished.snapshot(HOME, "snap-new").state = crate::truth::State::Pending;
         check(&unfinished, "snap-old", &["falls", "falls"]);
+    }
+
+    #[test]
+    fn a_good_one_does_not_go_for_part_of_a_set() {
+        for (devices, expected) in [("vol-a vol-b", 1), ("vol-a", 0)] {
+            let mut scene = scene();
+            scene.backup("snap-new", "vol-a", day(20)).tag("DeleteOn", "2026-11-21").set(devices);
+            let mut watched = scene.watch();
+            watched.begin(Job::Manager, HOME);
+            watched.delete(HOME, "snap-old");
+            watched.check(Promise::SetsAreWhole, &vec!["falls from the good one"; expected]);
+        }
     }
 
     #[test]

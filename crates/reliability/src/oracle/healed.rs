@@ -1,15 +1,16 @@
 //! After calm and two rounds of all jobs, everything is as promised.
 
+use super::Begun;
 use super::manager::may_be_needed;
 use super::place::{Enrolled, Place, Places};
 use super::retention;
-use super::runs::{Running, Runs, tells_of};
+use super::runs::{Running, Runs, names_copy, tells_of};
 use super::snap::Snap;
 use super::tags::{self, Choice, Due};
 use crate::script::Job;
 use crate::truth::{State, Tags};
 use chrono::{DateTime, TimeDelta, Utc};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is not as promised, in words.
 pub(super) fn healed(places: &Places, runs: &Runs, now: DateTime<Utc>) -> Vec<String> {
@@ -21,7 +22,7 @@ pub(super) fn healed(places: &Places, runs: &Runs, now: DateTime<Utc>) -> Vec<St
             wrong.extend(place.snapshots.iter().filter_map(|(id, snap)| undated(place, creator, id, snap)));
         }
         if let Some(copier) = last(runs, Job::Copier, region) {
-            wrong.extend(without_copy(places, place, copier, &copies));
+            wrong.extend(without_copy(places, place, copier, last_before(runs, copier)));
             wrong.extend(copies_not_held(place, copier, &copies));
         }
         if let Some(manager) = last(runs, Job::Manager, region) {
@@ -34,6 +35,12 @@ pub(super) fn healed(places: &Places, runs: &Runs, now: DateTime<Utc>) -> Vec<St
 /// The last run of a job, which is over. What came after it began, it could not mend.
 fn last<'a>(runs: &'a Runs, job: Job, region: &str) -> Option<&'a Running> {
     runs.values().rfind(|it| it.is(job, region) && it.ended.is_some())
+}
+
+/// The last run of the same job in the same region that answered to an earlier instant.
+fn last_before<'a>(runs: &'a Runs, last: &Running) -> Option<&'a Running> {
+    let Begun { job, region, instant, .. } = &last.begun;
+    runs.values().rfind(|it| it.is(*job, region) && it.ended.is_some() && it.begun.instant < *instant)
 }
 
 /// The copies that exist: by destination, origin region and primary.
@@ -70,34 +77,59 @@ fn without_backup(place: &Place, creator: &Running, now: DateTime<Utc>) -> Vec<S
     wrong
 }
 
-/// Enrolled volumes whose newest good backup, that the last copier found, lacks a copy that it asks for.
-fn without_copy(places: &Places, place: &Place, copier: &Running, copies: &Copies<'_>) -> Vec<String> {
+/// Backups of enrolled volumes without a completed copy that they ask for: each volume's newest good one, if the last copier
+/// found it, and all that were there when the one before it began.
+fn without_copy(places: &Places, place: &Place, copier: &Running, before: Option<&Running>) -> Vec<String> {
     let (window, day) = (copier.window, copier.day());
-    let mut wrong = Vec::new();
+    let mut newest: BTreeSet<&str> = BTreeSet::new();
     for (volume, _) in place.enrolled.iter().filter(|(_, it)| *it.now() == Enrolled::Yes) {
         let Some(backups) = place.by_volume.get(&(place.name.clone(), volume.clone())) else { continue };
-        let newest =
-            backups.ids.iter().rev().filter_map(|(_, id)| Some((id, place.snapshots.get(id)?))).find(|(_, it)| {
+        let mut ids = backups.ids.iter().rev().map(|(_, id)| id.as_str());
+        newest.extend(ids.find(|id| {
+            place.snapshots.get(*id).is_some_and(|it| {
                 place.is_good(it) && it.was_primary(window) && it.state.always(window, |it| *it == State::Completed)
-            });
-        let Some((id, snap)) = newest else { continue };
-        let is_wanted = snap.tags.always(window, |it| tags::is_held(it) || !tags::due(it).has_come(day));
-        if !is_wanted || tells_of(&copier.unfinished, id) {
+            })
+        }));
+    }
+    let mut copied: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (id, snap) in &place.snapshots {
+        let is_newest = newest.contains(id.as_str());
+        let window = if is_newest { Some(window) } else { before.map(|it| it.window) };
+        let is_enrolled = place.enrolled.get(&snap.of.1).is_some_and(|it| *it.now() == Enrolled::Yes);
+        let Some(window) = window.filter(|_| is_enrolled) else { continue };
+        let is_wanted = snap.was_primary(window)
+            && snap.state.always(window, |it| *it == State::Completed)
+            && snap.tags.always(window, |it| tags::is_held(it) || !tags::due(it).has_come(day));
+        if !is_wanted {
             continue;
         }
         for to in &tags::destinations(snap.tags.now(), &place.name).0 {
             let asks = snap.tags.always(window, |it| tags::destinations(it, &place.name).0.contains(to));
-            let there = copies.get(&(to.as_str(), place.name.as_str(), id.as_str()));
-            let has_one = there.into_iter().flatten().any(|(_, copy)| copy.is_completed());
-            if asks && places.contains_key(to) && !has_one {
-                wrong.push(format!(
-                    "{id} of {volume} in {}, its newest good backup, has no completed copy in {to}",
-                    place.name
-                ));
+            let Some((to, there)) = places.get_key_value(to) else { continue };
+            // where it takes no more at once, the next run goes on
+            if !asks || copier.unread.contains(to) || names_copy(&copier.unfinished, id, to) {
+                continue;
+            }
+            let there = copied.entry(to.as_str()).or_insert_with(|| copied_to(there, place, copier));
+            if !there.contains(id.as_str()) {
+                let which = if is_newest { "its newest good backup" } else { "which the last copier but one found" };
+                wrong.push(format!("{id} of {} in {}, {which}, has no completed copy in {to}", snap.of.1, place.name));
             }
         }
     }
     wrong
+}
+
+/// The primaries of which there is a completed copy, or was any until after the last copier. What the tags of a copy tell
+/// counts as well: the copier goes by it.
+fn copied_to<'a>(there: &'a Place, home: &Place, copier: &Running) -> BTreeSet<&'a str> {
+    let is_one = |snap: &Snap| snap.read.automated && (snap.gone.is_some() || snap.is_completed());
+    let sources = |snap: &'a Snap| {
+        let truly = snap.copy_of.as_ref().filter(|(from, _)| *from == home.name).map(|(_, id)| id.as_str());
+        truly.into_iter().chain(tags::get(snap.tags.now(), tags::SNAPSHOT))
+    };
+    there.there(copier.window).filter(|(_, snap)| is_one(snap)).flat_map(|(_, snap)| sources(snap)).collect()
 }
 
 /// Live copies without the hold that their primary has.
@@ -191,11 +223,13 @@ mod tests {
     #[track_caller]
     fn check(scene: &Scene, expected: &[&str]) {
         let mut watched = scene.watch();
-        for job in [Job::Creator, Job::Copier, Job::Manager] {
-            watched.run(job, HOME, &done());
-            watched.run(job, WEST, &done());
+        for _ in 0..2 {
+            for job in [Job::Creator, Job::Copier, Job::Manager] {
+                watched.run(job, HOME, &done());
+                watched.run(job, WEST, &done());
+            }
+            watched.wait(1);
         }
-        watched.wait(1);
         watched.oracle.healed(&watched.scene.truth);
         watched.check(Promise::Heals, expected);
     }
@@ -223,6 +257,19 @@ mod tests {
         let mut elsewhere = with_a_copy();
         elsewhere.snapshot(HOME, "snap-a").tags.insert("Copy_Dest".to_owned(), "mars-north-1".to_owned());
         check(&elsewhere, &[]);
+    }
+
+    #[test]
+    fn older_backups_have_their_copies_too() {
+        let mut scene = with_a_copy();
+        scene.backup("snap-old", "vol-a", day(21)).tag("DeleteOn", "2026-11-28").tag("Copy_Dest", WEST);
+        check(&scene, &["snap-old of vol-a in us-east-1, which the last copier but one found, has no completed copy"]);
+        scene.snapshot(HOME, "snap-old").tags.insert("DeleteOn".to_owned(), "2026-11-22".to_owned());
+        check(&scene, &[]);
+        scene.snapshot(HOME, "snap-old").tags.insert("KeepForever".to_owned(), String::new());
+        check(&scene, &["snap-old of vol-a"]);
+        scene.copy("snap-d", "snap-old");
+        check(&scene, &[]);
     }
 
     #[test]

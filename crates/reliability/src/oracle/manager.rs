@@ -2,7 +2,7 @@
 
 use super::history::Window;
 use super::place::{Enrolled, Place, Places};
-use super::runs::{Broken, Running, tells_of};
+use super::runs::{Broken, Running, mentions, names};
 use super::sets::Best;
 use super::snap::Snap;
 use super::{Promise, Told};
@@ -12,7 +12,8 @@ use crate::truth::State;
 pub(super) fn ended(places: &Places, running: &Running, told: &Told, broken: &mut Broken) {
     let (region, window) = (&running.begun.region, running.window);
     let Some(place) = places.get(region) else { return };
-    if !told.succeeded || !running.read_home() {
+    let is_braked = told.failed.iter().any(|(resource, why)| resource == region && mentions(why, "brake"));
+    if is_braked || running.came_to_nothing(told) {
         return;
     }
     for (id, snap) in &place.snapshots {
@@ -25,9 +26,9 @@ pub(super) fn ended(places: &Places, running: &Running, told: &Told, broken: &mu
         let is_kept = || {
             told.kept.iter().any(|(resource, why)| resource == id && !why.starts_with("not due") && why != "not_due")
         };
-        if may_go && !is_kept() && !tells_of(&told.failed, id) && !tells_of(&told.unfinished, id) {
+        if may_go && !is_kept() && !names(&told.failed, id) && !names(&told.unfinished, id) {
             let what = format!(
-                "{running} succeeded, but {id} of {} ({}), with {:?} and held by nothing, is still there, and \
+                "{running} is over, but {id} of {} ({}), with {:?} and held by nothing, is still there, and \
                  its report does not say so",
                 snap.of.1,
                 snap.of.0,
@@ -90,7 +91,11 @@ mod tests {
     fn what_is_due_and_free_is_gone_or_told_of() {
         let kept = |why: &str| Told { kept: list(&[("snap-old", why)]), ..done() };
         check(&scene(), &done(), &["snap-old of vol-a"]);
-        check(&scene(), &Told { succeeded: false, ..done() }, &[]);
+        let failed = |of: &str, why: &str| Told { failed: list(&[(of, why)]), ..Told::default() };
+        check(&scene(), &failed("snap-x", "no answer about snap-old"), &["snap-old of vol-a"]);
+        check(&scene(), &failed("snap-old", "no answer"), &[]);
+        check(&scene(), &failed(HOME, "an error"), &["snap-old of vol-a"]);
+        check(&scene(), &failed(HOME, "brake: 60 of 61"), &[]);
         check(&scene(), &kept("gone meanwhile"), &[]);
         check(&scene(), &kept("not due before 2026-11-22"), &["snap-old of vol-a"]);
         check(&scene(), &Told { unfinished: list(&[("snap-old", "no time left")]), ..done() }, &[]);

@@ -2,7 +2,7 @@
 
 use super::place::Places;
 use super::runs::{Broken, Running, tells_of};
-use super::{Promise, Told, tags};
+use super::{Promise, Told, Who, tags};
 use crate::script::Job;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,8 +67,9 @@ fn untold(places: &Places, running: &Running, told: &Told) -> Vec<String> {
         let had = instances.filter(|(_, it)| it.had(volume, running.window)).map(|(id, _)| id.as_str());
         let source = snap.copy_of.iter().map(|(_, source)| source.as_str());
         let named: Vec<&str> = had.chain(source).chain([volume.as_str(), id.as_str()]).collect();
-        // where it could not know, it may not know
-        let is_open = running.doubted(|of| named.contains(&of)) > 0;
+        // where it could not know, it may not know: a stale reading hides only what others made, or what came late
+        let is_late = snap.who == Who::Time;
+        let is_open = running.doubts.iter().any(|of| of.as_deref().map_or(is_late, |of| named.contains(&of)));
         let is_told = named.iter().any(|it| tells_of(&told.failed, it) || tells_of(&told.unfinished, it));
         let is_all = told.failed.iter().any(|(resource, _)| *resource == running.begun.region);
         if !is_open && !is_told && !is_all {
@@ -102,8 +103,8 @@ fn deleted(places: &Places, running: &Running, told: &Told) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Oracle;
     use super::super::scene::{HOME, Scene, WEST, day, done, list};
-    use super::super::{Oracle, Who};
     use super::*;
 
     fn made(of: &str, ids: &[&str]) -> Told {
@@ -135,6 +136,7 @@ mod tests {
         check(&cut_off, |_| {}, &[]);
         check(&made("i-a", &[]), |oracle| oracle.doubts(1, Some("vol-a")), &[]);
         check(&made("i-a", &[]), |oracle| oracle.doubts(1, Some("vol-b")), &["does not say so"]);
+        check(&made("i-a", &[]), |oracle| oracle.doubts(1, None), &["does not say so"]);
     }
 
     #[test]

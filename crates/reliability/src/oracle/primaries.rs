@@ -207,6 +207,32 @@ pub(super) fn retagged(
     }
 }
 
+/// The tags of a snapshot were changed by a call that took effect late: what is wrong, whichever of the runs that may have
+/// made it did so.
+pub(super) fn retagged_late(
+    places: &Places,
+    rules: &Rules,
+    runs: &Runs,
+    region: &str,
+    (id, before): (&str, &Tags),
+    now: DateTime<Utc>,
+) -> Broken {
+    let may_tag = |it: &Running| it.is(Job::Creator, region) || it.begun.job == Job::Copier;
+    let mut first = None;
+    for running in runs.values().rev().filter(|it| may_tag(it) && it.may_act_late(now)) {
+        let mut broken = Broken::new();
+        retagged(places, rules, running, region, (id, before), &mut broken);
+        if broken.is_empty() {
+            return broken;
+        }
+        first = first.or(Some(broken));
+    }
+    first.unwrap_or_else(|| {
+        let what = format!("{id} in {region} has other tags than before, and no run can have set them");
+        vec![(Promise::DeletesOnlyWhatMayGo, what)]
+    })
+}
+
 /// What is wrong with the day that a primary got after it was made.
 fn wrong_later_day(place: &Place, rules: &Rules, running: &Running, id: &str, before: &Tags) -> Option<String> {
     let snap = place.snapshots.get(id).filter(|snap| snap.copy_of.is_none())?;

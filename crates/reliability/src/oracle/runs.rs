@@ -1,8 +1,8 @@
 //! The runs: what each may have seen, what it did, and what it told.
 
 use super::history::{Moment, Window};
-use super::{Begun, Promise, Rules, tags};
-use crate::script::Job;
+use super::{Begun, Promise, Rules, Told, tags};
+use crate::script::{Job, REGIONS};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -33,6 +33,8 @@ pub(super) struct Running {
     pub(super) is_past_brake: bool,
     /// The regions that it could not read, before it asked for any deletion.
     pub(super) unread: BTreeSet<String>,
+    /// Those of which it could not list the snapshots.
+    pub(super) unlisted: BTreeSet<String>,
     pub(super) doubts: Vec<Option<String>>,
     /// What it told as unfinished, if it told anything.
     pub(super) unfinished: Vec<(String, String)>,
@@ -53,6 +55,7 @@ impl Running {
             has_asked: false,
             is_past_brake: false,
             unread: BTreeSet::new(),
+            unlisted: BTreeSet::new(),
             doubts: Vec::new(),
             unfinished: Vec::new(),
             failed: Vec::new(),
@@ -71,6 +74,14 @@ impl Running {
     /// Whether it read its own region.
     pub(super) fn read_home(&self) -> bool {
         !self.unread.contains(&self.begun.region)
+    }
+
+    /// Whether it could do nothing: it could not read its region, or its time was over before it had, and it says so.
+    pub(super) fn came_to_nothing(&self, told: &Told) -> bool {
+        let is_too_late = |(resource, why): &(String, String)| {
+            *resource == self.begun.region && why.contains("deadline came before everything was read")
+        };
+        !self.read_home() || told.applied.is_empty() && told.failed.iter().any(is_too_late)
     }
 
     /// How often it could not know whether such a thing was made.
@@ -106,6 +117,20 @@ impl fmt::Display for Running {
 /// Whether a report's list tells of this id.
 pub(super) fn tells_of(list: &[(String, String)], id: &str) -> bool {
     list.iter().any(|(resource, why)| resource == id || mentions(why, id))
+}
+
+/// Whether a report's list names this id itself.
+pub(super) fn names(list: &[(String, String)], id: &str) -> bool {
+    list.iter().any(|(resource, _)| resource == id)
+}
+
+/// Whether a report's list names this snapshot, or the region, as one to which it is not copied: a cause that tells of
+/// other regions alone is none here.
+pub(super) fn names_copy(list: &[(String, String)], id: &str, to: &str) -> bool {
+    list.iter().any(|(resource, why)| {
+        let is_elsewhere = || !mentions(why, to) && REGIONS.iter().any(|region| mentions(why, region));
+        resource == to || resource == id && !is_elsewhere()
+    })
 }
 
 /// Whether a text has this word: `vol-1` does not stand in `vol-12`.

@@ -66,6 +66,28 @@ fn a_snapshot_made_late_belongs_to_the_run_of_its_instant() {
 }
 
 #[test]
+fn tags_set_late_are_held_to_the_same() {
+    for (key, value, hours, expected) in [
+        ("DeleteOn", "2026-11-27", 0, None),
+        ("DeleteOn", "2026-11-26", 0, Some((Promise::TaggedFromTheStart, "gives one of"))),
+        ("KeepForever", "", 0, Some((Promise::DeletesOnlyWhatMayGo, "and sets KeepForever"))),
+        ("DeleteOn", "2026-11-27", 24, Some((Promise::DeletesOnlyWhatMayGo, "no run can have set them"))),
+    ] {
+        let mut scene = scene();
+        scene.backup("snap-x", "vol-a", day(20));
+        let mut watched = scene.watch();
+        watched.run(Job::Creator, HOME, &super::scene::done());
+        watched.wait(hours);
+        watched.scene.snapshot(HOME, "snap-x").tags.insert(key.to_owned(), value.to_owned());
+        watched.see(Who::Time);
+        for promise in [Promise::TaggedFromTheStart, Promise::DeletesOnlyWhatMayGo] {
+            let words: Vec<&str> = expected.iter().filter(|(of, _)| *of == promise).map(|(_, what)| *what).collect();
+            watched.check(promise, &words);
+        }
+    }
+}
+
+#[test]
 fn what_came_within_the_lag_of_the_readings_could_not_be_known() {
     let mut late = scene();
     late.snapshot(HOME, "snap-new").state = State::Pending;

@@ -1,6 +1,6 @@
 //! At the end of a watcher's run: each gap that stood all the while is reported, and no alarm is false.
 
-use super::creator::{failed_as_a_whole, has_unreadable_day, unreadable};
+use super::creator::{has_unreadable_day, unreadable};
 use super::place::{Instance, Place, Places};
 use super::runs::{Broken, Running, mentions};
 use super::sets::Best;
@@ -14,13 +14,17 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A watcher's run is over, and told this.
 pub(super) fn ended(places: &Places, rules: &Rules, running: &Running, told: &Told, broken: &mut Broken) {
     let Some(place) = places.get(&running.begun.region) else { return };
-    if !running.read_home() || failed_as_a_whole(told) {
+    if running.came_to_nothing(told) {
         return;
     }
     let watch = Watch { places, place, running, told, edge: running.begun.instant - rules.rpo };
     let mut wrong = Vec::new();
     for (id, it) in place.instances.iter().filter(|(_, it)| it.asks(running.window)) {
-        wrong.extend(watch.no_recent_backup(id, it));
+        let Some((volume, why)) = watch.no_recent_backup(id, it) else { continue };
+        if watch.has_recent_part(volume) {
+            broken.push((Promise::SetsAreWhole, format!("{running} {why}, but for part of a set")));
+        }
+        wrong.push(why);
     }
     wrong.extend(watch.false_alarms());
     for (id, snap) in &place.snapshots {
@@ -69,7 +73,8 @@ impl Watch<'_> {
         }
     }
 
-    fn no_recent_backup(&self, id: &str, it: &Instance) -> Option<String> {
+    /// The volume that has no recent backup, where that is not reported.
+    fn no_recent_backup<'i>(&self, id: &str, it: &'i Instance) -> Option<(&'i str, String)> {
         let window = self.running.window;
         let is_old = |best: &Best| !matches!(best, Some((true, at)) if *at >= self.long_ago());
         let lacking = it.devices.now().values().find(|volume| {
@@ -78,7 +83,17 @@ impl Watch<'_> {
                 && !self.place.was_left_out(volume, window)
                 && self.best(volume, is_old)
         })?;
-        self.expect("no_recent_backup", id, || format!("{lacking} has no good backup since {}", tags::stamp(self.edge)))
+        let why = || format!("{lacking} has no good backup since {}", tags::stamp(self.edge));
+        Some((lacking.as_str(), self.expect("no_recent_backup", id, why)?))
+    }
+
+    /// Whether the volume, which has no recent good backup, has a recent completed snapshot.
+    fn has_recent_part(&self, volume: &str) -> bool {
+        let backups = self.place.by_volume.get(&(self.place.name.clone(), volume.to_owned()));
+        let is_part = |(taken, id): &(DateTime<Utc>, String)| {
+            *taken >= self.edge && self.place.snapshots.get(id).is_some_and(Snap::is_completed)
+        };
+        backups.is_some_and(|it| it.ids.iter().rev().any(is_part))
     }
 
     fn false_alarms(&self) -> Vec<String> {
@@ -144,6 +159,12 @@ impl Watch<'_> {
             return None;
         }
         let lost = self.lost_member(snap)?;
+        // somebody may have spoiled it while the watcher was reading
+        let origin = (snap.of.0.clone(), lost.to_owned());
+        let is_disturbed = self.place.by_volume.get(&origin).and_then(|it| it.disturbed.last());
+        if is_disturbed.is_some_and(|(at, _)| !window.covers(*at)) {
+            return None;
+        }
         let instance = snap.read.instance.as_deref().unwrap_or_default();
         let is_told = self.told.findings.iter().any(|(kind, about, what)| {
             kind == "incomplete_set" && (about == id || mentions(what, lost) || mentions(what, instance))
@@ -185,7 +206,7 @@ impl Watch<'_> {
                 if !snap.tags.always(window, |it| tags::destinations(it, region).0.contains(to)) {
                     continue;
                 }
-                if self.running.unread.contains(to) {
+                if self.running.unlisted.contains(to) {
                     wrong.extend(self.expect("destination_unknown", to, || "it could not be read".to_owned()));
                     continue;
                 }

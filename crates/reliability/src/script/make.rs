@@ -50,6 +50,10 @@ const DESTINATIONS: [&str; 8] = [
     "us-west-2 us-west-2",
 ];
 const DAYS: [&str; 6] = ["2026-11-24", "2026-11-20", "2030-01-01", "2026-11-2", "2026-13-01", "tomorrow"];
+/// What somebody may spoil on our snapshots.
+const OWN_TAGS: [&str; 7] =
+    ["Source_Devices", "Source_VolumeId", "Source_SnapshotId", "Source_Region", "Backup_Run", "Copy_Dest", "Type"];
+const SPOILED: [&str; 4] = ["", "?", "us-west-2", "/dev/xvda="];
 const CODES: [&str; 3] = ["IncorrectState", "InvalidParameterValue", "SnapshotLimitExceeded"];
 
 /// Makes the script of a seed: the same one, whenever and wherever.
@@ -137,11 +141,11 @@ struct Maker {
 impl Maker {
     fn setting(&mut self) -> Setting {
         Setting {
-            page_size: self.one_of(&[5, 7, 20, 1000]),
+            page_size: self.one_of(&[5, 5, 7, 1000]),
             latency_ms: self.one_of(&[0, 50, 700]),
-            copies_at_once: self.one_of(&[20, 20, 20, 10]),
+            copies_at_once: self.one_of(&[20, 20, 20, 2]),
             skew_hours: self.one_of(&[0, 0, 48, -48]),
-            with_key: self.chance(30),
+            with_key: self.chance(50),
         }
     }
 
@@ -249,16 +253,24 @@ impl Maker {
     fn besiege(&mut self) {
         let region = HOME.to_owned();
         let volume = Pick::Volume(region.clone(), self.rng.usize(..8));
-        let trouble = match self.rng.u32(..8) {
+        let trouble = match self.rng.u32(..10) {
             0..3 => Trouble::Fails(volume, self.rng.u32(2..9)),
             3 => Trouble::Refused(volume, self.one_of(&CODES).to_owned()),
-            4 => Trouble::KeyOff(WEST.to_owned()),
+            4 => Trouble::KeyOff(self.one_of(&[WEST, WEST, FAR, HOME]).to_owned()),
             5 => Trouble::SlowCopies(200),
             6 => Trouble::SlowSnapshots(self.one_of(&[30, 200])),
             _ => Trouble::Calls {
-                action: Some(self.one_of(&["DeleteSnapshot", "CreateSnapshots", "CopySnapshot"]).to_owned()),
+                action: Some(
+                    self.one_of(&["DeleteSnapshot", "CreateSnapshots", "CopySnapshot", "CopySnapshot"]).to_owned(),
+                ),
                 region: None,
-                kind: self.one_of(&[Fault::Denied, Fault::CutAfter, Fault::Internal]),
+                kind: self.one_of(&[
+                    Fault::Denied,
+                    Fault::CutAfter,
+                    Fault::CutAfter,
+                    Fault::Internal,
+                    Fault::Throttled,
+                ]),
                 when: When::OneIn(self.rng.u32(2..5)),
             },
         };
@@ -325,7 +337,8 @@ impl Maker {
             79..84 => Act::Lock(automated, self.rng.u16(1..9)),
             84..89 => Act::Image(automated),
             89..91 => Act::Deregister(region),
-            91..97 => Act::Tag(automated, text("DeleteOn"), text(self.one_of(&DAYS))),
+            91..95 => Act::Tag(automated, text("DeleteOn"), text(self.one_of(&DAYS))),
+            95..97 => Act::Tag(automated, text(self.one_of(&OWN_TAGS)), text(self.one_of(&SPOILED))),
             97..98 => Act::Untag(automated, text("DeleteOn")),
             _ => Act::DateAll(region, text(self.one_of(&DAYS[..2]))),
         }
@@ -337,6 +350,9 @@ impl Maker {
             // somebody else's tool has a tag of that name as well
             tags.push(("DeleteOn".to_owned(), DAYS[0].to_owned()));
         }
+        if self.chance(20) {
+            tags.push(("Type".to_owned(), "Automated".to_owned()));
+        }
         tags
     }
 
@@ -347,7 +363,7 @@ impl Maker {
             0..70 => self.fault(region),
             70..82 => Trouble::Fails(volume, self.rng.u32(1..4)),
             82..87 => Trouble::Refused(volume, self.one_of(&CODES).to_owned()),
-            87..91 => Trouble::KeyOff(WEST.to_owned()),
+            87..91 => Trouble::KeyOff(self.one_of(&[WEST, WEST, FAR, HOME]).to_owned()),
             91..95 => Trouble::SlowCopies(self.one_of(&[2, 30, 200])),
             _ => Trouble::SlowSnapshots(self.one_of(&[2, 30, 50])),
         }
@@ -383,13 +399,16 @@ impl Maker {
             "DeleteSnapshot",
             "CreateTags",
         ];
-        let action = self.chance(65).then(|| self.one_of(&ACTIONS).to_owned());
+        let kind = self.one_of(&KINDS);
+        let of_readings = matches!(kind, Fault::Stale(_) | Fault::Expired);
+        let actions = if of_readings { &ACTIONS[..5] } else { &ACTIONS[..] };
+        let action = self.chance(65).then(|| self.one_of(actions).to_owned());
         let when = match self.rng.u32(..10) {
             0..4 => When::After(self.rng.u32(..12)),
             4..9 => When::OneIn(self.rng.u32(2..9)),
-            _ => When::Always,
+            _ => When::From(self.rng.u32(..12)),
         };
-        Trouble::Calls { action, region: self.chance(40).then_some(region), kind: self.one_of(&KINDS), when }
+        Trouble::Calls { action, region: self.chance(40).then_some(region), kind, when }
     }
 
     fn chance(&mut self, percent: u32) -> bool {

@@ -106,7 +106,8 @@ impl fmt::Display for Trouble {
                     When::After(0) => f.write_str("the next call"),
                     When::After(calls) => write!(f, "one call, after {calls} others,"),
                     When::OneIn(calls) => write!(f, "one call in {calls}"),
-                    When::Always => f.write_str("every call"),
+                    When::From(0) => f.write_str("every call"),
+                    When::From(calls) => write!(f, "every call after {calls} others"),
                 }?;
                 action.iter().try_for_each(|action| write!(f, " of {action}"))?;
                 region.iter().try_for_each(|region| write!(f, " to {region}"))?;

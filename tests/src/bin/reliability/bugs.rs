@@ -1,9 +1,6 @@
 //! How many scripts it takes to find each planted bug.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use snapkeeper_reliability::{
     mutant::{self, Mutant},
@@ -33,10 +30,19 @@ pub(crate) struct Hunted {
     by: BTreeMap<Promise, u64>,
 }
 
-/// Hunts every bug of both worlds through so many scripts.
-pub(crate) fn hunt(seeds: u64, wire_seeds: u64) -> Vec<Hunted> {
-    let mut hunted = parallel::map(&Mutant::ALL, |bug| in_the_model(*bug, seeds));
-    hunted.extend(on_the_wire(wire_seeds));
+/// A hunt ends when so many scripts have found the bug.
+const ENOUGH: u32 = 20;
+/// How many scripts are played on the wire before it is counted again.
+const AT_A_TIME: u64 = 16;
+
+/// Hunts every bug of both worlds through so many scripts at most, and tells of each as soon as its hunt is over.
+pub(crate) fn hunt(seeds: u64, wire_seeds: u64, tell: impl Fn(&Hunted) + Sync) -> Vec<Hunted> {
+    let told = |hunted: Hunted| {
+        tell(&hunted);
+        hunted
+    };
+    let mut hunted = parallel::map(&Mutant::ALL, |bug| told(in_the_model(*bug, seeds)));
+    hunted.extend(WireBug::ALL.iter().map(|bug| told(on_the_wire(*bug, wire_seeds))));
     hunted
 }
 
@@ -46,7 +52,7 @@ pub(crate) fn all_found(hunted: &[Hunted]) -> bool {
 }
 
 fn in_the_model(bug: Mutant, seeds: u64) -> Hunted {
-    let found = mutant::hunt(bug, 0..seeds, &Options::default());
+    let found = mutant::hunt(bug, 0..seeds, ENOUGH, &Options::default());
     Hunted {
         world: World::Plans,
         name: bug.name(),
@@ -58,15 +64,18 @@ fn in_the_model(bug: Mutant, seeds: u64) -> Hunted {
     }
 }
 
-fn on_the_wire(seeds: u64) -> Vec<Hunted> {
-    let scripts: Vec<(WireBug, u64)> =
-        WireBug::ALL.iter().flat_map(|bug| (0..seeds).map(move |seed| (*bug, seed))).collect();
-    let played = parallel::map(&scripts, |(bug, seed)| {
-        let violations = wire::play_blocking(&World::Wire.script(*seed), Some(*bug)).violations;
-        (*bug, violations.iter().map(|broken| broken.promise).collect::<BTreeSet<Promise>>())
-    });
-    let of = |bug: WireBug| played.iter().filter(move |(of, _)| *of == bug).map(|(_, promises)| promises);
-    WireBug::ALL.iter().map(|bug| summed(*bug, of(*bug))).collect()
+fn on_the_wire(bug: WireBug, seeds: u64) -> Hunted {
+    let mut played: Vec<BTreeSet<Promise>> = Vec::new();
+    let mut next = 0;
+    while next < seeds && played.iter().filter(|promises| !promises.is_empty()).count() < ENOUGH as usize {
+        let chunk: Vec<u64> = (next..seeds.min(next + AT_A_TIME)).collect();
+        next += AT_A_TIME;
+        played.extend(parallel::map(&chunk, |seed| {
+            let violations = wire::play_blocking(&World::Wire.script(*seed), Some(bug)).violations;
+            violations.iter().map(|broken| broken.promise).collect::<BTreeSet<Promise>>()
+        }));
+    }
+    summed(bug, played.iter())
 }
 
 /// What the scripts of one bug come to, each with the promises that it broke.
@@ -90,15 +99,21 @@ fn summed<'a>(bug: WireBug, scripts: impl Iterator<Item = &'a BTreeSet<Promise>>
 
 /// The bugs, in Markdown.
 pub(crate) fn table(hunted: &[Hunted]) -> String {
-    let mut text = String::from(
-        "| Planted bug | What it does | World | Seeds | Found | Median | By |\n\
-         | --- | --- | --- | ---: | ---: | ---: | --- |\n",
-    );
-    for Hunted { world, name, what, seeds, found, median, by } in hunted {
-        let median = median.map_or_else(|| "not found".to_owned(), |median| median.to_string());
-        let by = by.keys().map(|promise| format!("`{promise:?}`")).collect::<Vec<_>>().join(", ");
-        let world = world.name();
-        let _ = writeln!(text, "| `{name}` | {what} | {world} | {seeds} | {found} | {median} | {by} |");
+    let mut text = HEAD.to_owned();
+    for bug in hunted {
+        text.push_str(&row(bug));
     }
     text
+}
+
+/// The head of the table.
+pub(crate) const HEAD: &str = "| Planted bug | What it does | World | Seeds | Found | Median | By |\n\
+                               | --- | --- | --- | ---: | ---: | ---: | --- |\n";
+
+/// A line of the table.
+pub(crate) fn row(Hunted { world, name, what, seeds, found, median, by }: &Hunted) -> String {
+    let median = median.map_or_else(|| "not found".to_owned(), |median| median.to_string());
+    let by = by.keys().map(|promise| format!("`{promise:?}`")).collect::<Vec<_>>().join(", ");
+    let world = world.name();
+    format!("| `{name}` | {what} | {world} | {seeds} | {found} | {median} | {by} |\n")
 }

@@ -6,7 +6,11 @@ use std::{
     ops::Range,
 };
 
-use snapkeeper_reliability::{model, oracle::Violation};
+use snapkeeper_reliability::{
+    model,
+    oracle::{Promise, Violation},
+    script::{Script, start},
+};
 use snapkeeper_tests::{parallel, wire};
 
 use crate::World;
@@ -101,6 +105,10 @@ impl Tally {
         if self.broken.len() > MOST_TOLD {
             let _ = writeln!(text, "and {} more", grouped((self.broken.len() - MOST_TOLD) as u64));
         }
+        if let Some((seed, _)) = self.broken.first() {
+            let again = "cargo run -p snapkeeper-tests --bin reliability -- replay";
+            let _ = writeln!(text, "\n{again} {} {seed} --shrink", world.name());
+        }
         text
     }
 }
@@ -111,7 +119,7 @@ fn one(world: World, seed: u64) -> Tally {
     let count = |violations: Vec<Violation>| violations.into_iter().map(|broken| (seed, broken)).collect::<Vec<_>>();
     match world {
         World::Plans => {
-            let played = model::play(&script, None);
+            let played = in_the_model(&script);
             let faults = played.faults.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect();
             let (days, runs) = (played.days.into(), played.runs.into());
             Tally { scripts: 1, days, runs, calls: 0, faults, broken: count(played.violations) }
@@ -123,6 +131,15 @@ fn one(world: World, seed: u64) -> Tally {
             Tally { scripts: 1, days, runs, calls, faults, broken: count(played.violations) }
         }
     }
+}
+
+/// What comes of a script in the model world. A panic is a broken promise, and not the end of all other scripts.
+pub(crate) fn in_the_model(script: &Script) -> model::Played {
+    parallel::caught(|| model::play(script, None)).unwrap_or_else(|panic| {
+        let what = format!("the script panics: {panic}");
+        let broken = Violation { promise: Promise::NothingInSilence, at: start(), what };
+        model::Played { violations: vec![broken], ..model::Played::default() }
+    })
 }
 
 /// The figures, in Markdown.

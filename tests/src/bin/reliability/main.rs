@@ -17,7 +17,7 @@ use snapkeeper_reliability::{
 };
 use snapkeeper_tests::wire;
 
-use crate::figures::Tally;
+use crate::{bugs::Hunted, figures::Tally};
 
 /// Plays scripts of troubles and looks whether a promise is broken. Exit status 1: one was, or a planted bug was not
 /// found.
@@ -34,13 +34,14 @@ enum Command {
     Plans(Seeds),
     /// Plays scripts on the wire: the real jobs through the real SDK, on the simulator
     Wire(Seeds),
-    /// Plants bugs and tells how many scripts it takes to find each, as a table in Markdown
+    /// Plants bugs and tells how many scripts it takes to find each, as a table in Markdown; so many at most, and no more
+    /// when twenty have found it
     Mutants {
         /// How many scripts of the model world for each bug
-        #[arg(long, default_value_t = 1_000)]
+        #[arg(long, default_value_t = 5_000)]
         seeds: u64,
         /// How many scripts on the wire for each bug
-        #[arg(long, default_value_t = 40)]
+        #[arg(long, default_value_t = 640)]
         wire_seeds: u64,
     },
     /// Plays one script again and tells its story
@@ -65,10 +66,10 @@ enum Command {
         #[arg(long, default_value_t = 1_000)]
         wire: u64,
         /// How many scripts of the model world for each planted bug
-        #[arg(long, default_value_t = 1_000)]
+        #[arg(long, default_value_t = 5_000)]
         seeds: u64,
         /// How many scripts on the wire for each planted bug
-        #[arg(long, default_value_t = 40)]
+        #[arg(long, default_value_t = 640)]
         wire_seeds: u64,
     },
 }
@@ -104,7 +105,7 @@ impl World {
     /// The promises that a script breaks.
     fn broken(self, script: &Script) -> Vec<Promise> {
         let violations = match self {
-            World::Plans => model::play(script, None).violations,
+            World::Plans => figures::in_the_model(script).violations,
             World::Wire => wire::play_blocking(script, None).violations,
         };
         violations.into_iter().map(|it| it.promise).collect()
@@ -122,11 +123,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let is_well = match Arguments::parse().command {
         Command::Plans(seeds) => play(World::Plans, &seeds),
         Command::Wire(seeds) => play(World::Wire, &seeds),
-        Command::Mutants { seeds, wire_seeds } => {
-            let hunted = bugs::hunt(seeds, wire_seeds);
-            print!("{}", bugs::table(&hunted));
-            bugs::all_found(&hunted)
-        }
+        Command::Mutants { seeds, wire_seeds } => bugs::all_found(&hunt(seeds, wire_seeds)),
         Command::Replay { world, seed, steps, shrink } => replay(world, seed, steps, shrink),
         Command::Report { plans, wire, seeds, wire_seeds } => {
             let tallies = [(World::Plans, plans), (World::Wire, wire)].map(|(world, count)| {
@@ -134,8 +131,7 @@ fn main() -> anyhow::Result<ExitCode> {
                 print!("{}", tally.in_words(world));
                 (world, tally)
             });
-            let hunted = bugs::hunt(seeds, wire_seeds);
-            print!("{}", bugs::table(&hunted));
+            let hunted = hunt(seeds, wire_seeds);
             page::write(&figures::table(&tallies), &bugs::table(&hunted))?;
             tallies.iter().all(|(_, tally)| tally.is_well()) && bugs::all_found(&hunted)
         }
@@ -149,6 +145,12 @@ fn play(world: World, seeds: &Seeds) -> bool {
     let tally = Tally::of(world, range);
     print!("{}", tally.in_words(world));
     tally.is_well()
+}
+
+/// Hunts every planted bug, and prints the table of them, each when its hunt is over.
+fn hunt(seeds: u64, wire_seeds: u64) -> Vec<Hunted> {
+    print!("{}", bugs::HEAD);
+    bugs::hunt(seeds, wire_seeds, |bug| print!("{}", bugs::row(bug)))
 }
 
 /// Plays a script again, and tells its story; whether no promise was broken.

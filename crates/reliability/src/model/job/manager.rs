@@ -18,11 +18,12 @@ pub(super) fn plan(world: &mut World, process: &mut Process<'_>) -> Result<Plan<
     let region = process.region;
     let is_greedy = world.mutant == Some(Mutant::DeletesUntagged);
     let whose = if is_greedy { Whose::Own } else { Whose::Automated };
+    let is_lax = world.mutant == Some(Mutant::DeletesAfterAFailedReading);
     let mut inventory = Inventory {
         snapshots: reading::snapshots(world, process, region, whose)?,
-        enrolment: reading::enrolment(world, process, region)?,
-        in_use: reading::in_use(world, process, region)?,
-        locked: reading::locked(world, process, region)?,
+        enrolment: or_nothing(is_lax, reading::enrolment(world, process, region))?,
+        in_use: or_nothing(is_lax, reading::in_use(world, process, region))?,
+        locked: or_nothing(is_lax, reading::locked(world, process, region))?,
         ..Inventory::default()
     };
     if let Some(mutant) = world.mutant {
@@ -46,6 +47,14 @@ pub(super) fn plan(world: &mut World, process: &mut Process<'_>) -> Result<Plan<
         lens::copies_without_source(&mut plan, &inventory, &sources, &process.run);
     }
     Ok(plan)
+}
+
+/// What the mutant that goes on after a failed reading takes it for: nothing.
+fn or_nothing<T: Default>(is_lax: bool, read: Result<T, Failure>) -> Result<T, Failure> {
+    match read {
+        Err(failure) if is_lax && failure.kind != Kind::Killed => Ok(T::default()),
+        read => read,
+    }
 }
 
 /// What the mutant that takes absence for evidence reads: the snapshots of the regions that copies came from. What

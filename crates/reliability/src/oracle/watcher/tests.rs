@@ -37,6 +37,20 @@ fn an_old_backup_is_reported_and_a_recent_one_is_not() {
 }
 
 #[test]
+fn part_of_a_set_is_no_recent_backup() {
+    let mut scene = scene();
+    scene.backup("snap-a", "vol-a", day(20)).tag("DeleteOn", "2026-11-29");
+    scene.backup("snap-b", "vol-a", day(22) - TimeDelta::hours(1)).tag("DeleteOn", "2026-11-29").set("vol-a vol-b");
+    for (reported, expected) in [(vec![], 1), (vec![("no_recent_backup", "i-a", "")], 0)] {
+        let mut watched = scene.watch();
+        watched.wait(3 * 24);
+        let told = Told { findings: findings(&reported), ..done() };
+        watched.run(Job::Watcher, HOME, &told);
+        watched.check(Promise::SetsAreWhole, &vec!["does not report no_recent_backup of i-a"; expected]);
+    }
+}
+
+#[test]
 fn what_should_be_gone_is_reported() {
     for (value, kind, resource) in [
         (Some("2026-11-21"), "not_deleted", "snap-b"),
