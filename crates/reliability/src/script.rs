@@ -6,7 +6,7 @@
 mod make;
 mod words;
 
-pub use make::{Options, calm, days, lag, make, start};
+pub use make::{Options, calm, make, start};
 
 use chrono::{DateTime, Utc};
 use std::time::Duration;

@@ -341,7 +341,7 @@ fn elements(xml: &str) -> Vec<Element> {
     elements
 }
 
-/// Numbers that follow from a seed (SplitMix64).
+/// Numbers that follow from a seed (`SplitMix64`).
 #[derive(Clone, Debug)]
 struct Draw(u64);
 

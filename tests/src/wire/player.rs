@@ -14,7 +14,7 @@ use snapkeeper_core::{
 };
 use snapkeeper_lambda::{Context, Deadline, Report, perform};
 use snapkeeper_reliability::{
-    oracle::Begun,
+    oracle::{Begun, Oracle},
     script::{self, Act, Fault, KEY, Kill, REGIONS, Run, START, Script, Step, Trouble},
 };
 use snapkeeper_simulator::{Config, Simulator};
@@ -79,7 +79,7 @@ impl Player<'_> {
             Step::Healed => {
                 let mut watch = lock(&self.watch);
                 watch.time_passes();
-                watch.judge(|oracle, truth| oracle.healed(truth));
+                watch.judge(Oracle::healed);
             }
         }
     }

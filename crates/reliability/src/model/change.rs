@@ -91,7 +91,7 @@ impl Change {
         let Change::Take(region, backup) = self else { return Vec::new() };
         let volume = |id: &String| Some(&truth.regions.get(region)?.snapshots.get(id)?.of.1);
         let is_there = |member: &str| made.iter().filter_map(volume).any(|it| it == member);
-        backup.members.iter().map(|it| it.to_string()).filter(|it| !is_there(it)).collect()
+        backup.members.iter().map(ToString::to_string).filter(|it| !is_there(it)).collect()
     }
 
     /// The same without any tag, and the tags.

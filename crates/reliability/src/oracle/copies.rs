@@ -177,9 +177,12 @@ mod tests {
         }
     }
 
+    /// What somebody does, and what is told.
+    type Case = (fn(&mut Scene), &'static [&'static str]);
+
     #[test]
     fn only_completed_automated_primaries_are_copied_where_they_ask_for_it() {
-        let cases: [(fn(&mut Scene), &[&str]); 4] = [
+        let cases: [Case; 4] = [
             (|scene| scene.snapshot(HOME, "snap-a").state = State::Pending, &["not completed"]),
             (
                 |scene| {

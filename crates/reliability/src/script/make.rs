@@ -1,7 +1,7 @@
 //! From a seed to a script.
 
 use super::{Act, FAR, Fault, HOME, Job, Kill, Pick, REGIONS, Run, START, Script, Setting, Step, Trouble, WEST, When};
-use chrono::{DateTime, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use fastrand::Rng;
 use std::time::Duration;
 
@@ -418,27 +418,6 @@ impl Maker {
     fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
         all[self.rng.usize(..all.len())]
     }
-}
-
-/// The greatest staleness in seconds that can strike a reading of this script.
-pub fn lag(script: &Script) -> u32 {
-    let stale = |step: &Step| match step {
-        Step::Trouble(Trouble::Calls { kind: Fault::Stale(seconds), .. }) => Some(*seconds),
-        _ => None,
-    };
-    script.steps.iter().filter_map(stale).max().unwrap_or_default()
-}
-
-/// How many days a script lasts, begun ones counted.
-pub fn days(script: &Script) -> u32 {
-    let at = |step: &Step| match step {
-        Step::Until(at) => Some(*at),
-        Step::Run(run) => Some(run.at),
-        _ => None,
-    };
-    let last = script.steps.iter().filter_map(at).max().unwrap_or_else(start);
-    let begun = u32::from(last.num_seconds_from_midnight() > 0);
-    u32::try_from((last.date_naive() - start().date_naive()).num_days()).unwrap_or_default() + begun
 }
 
 #[cfg(test)]

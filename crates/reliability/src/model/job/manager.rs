@@ -75,12 +75,9 @@ pub(super) fn apply(world: &mut World, process: &mut Process<'_>, plan: Plan<Del
 
 fn delete(world: &mut World, process: &mut Process<'_>, snapshot: &SnapshotId, outcome: &mut Outcome) {
     let (region, id) = (process.region, snapshot.as_str());
-    let failure = match call::change(world, process, &Change::Delete(region.to_owned(), id.to_owned())) {
-        Ok(_) => {
-            outcome.is_done = true;
-            return;
-        }
-        Err(failure) => failure,
+    let Err(failure) = call::change(world, process, &Change::Delete(region.to_owned(), id.to_owned())) else {
+        outcome.is_done = true;
+        return;
     };
     match failure.kind {
         // gone already
