@@ -101,7 +101,7 @@ fn create_once_for_certain(
             continue;
         }
         let mut found = Vec::new();
-        let stale = world.troubles.stale();
+        let (stale, mut has_doubts) = (world.troubles.stale(), false);
         for seconds in LOOKS {
             world.wait(seconds);
             match read(world, process, "DescribeSnapshots", change.region(), |_, truth| change.traces(truth)) {
@@ -109,16 +109,17 @@ fn create_once_for_certain(
                 // not to know is no reason to create again
                 Err(_) => return if found.is_empty() { outcome } else { Ok(found) },
             }
+            if world.troubles.stale() > stale && !has_doubts {
+                // what was made may be hidden from it
+                world.oracle.doubts(process.number, Some(change.subject()));
+                has_doubts = true;
+            }
             if !found.is_empty() && change.missing(&found, &world.truth).is_empty() {
                 return Ok(found);
             }
         }
         if !found.is_empty() {
             return Ok(found);
-        }
-        if world.troubles.stale() > stale {
-            // what was made may have been hidden from it
-            world.oracle.doubts(process.number, Some(change.subject()));
         }
         if open > 1 || too_soon >= TRIES_TOO_SOON {
             return outcome;

@@ -186,7 +186,8 @@ pub(super) fn retagged(
     for (key, value) in now.iter().filter(|(key, value)| before.get(*key) != Some(*value)) {
         let is_from_source =
             |source: &Snap| source.tags.ever(running.window, |it| tags::get(it, key) == Some(value.as_str()));
-        let may = !before.contains_key(key)
+        // any value keeps, so that one may be written over another
+        let may = (!before.contains_key(key) || key == tags::KEEP_FOREVER)
             && match key.as_str() {
                 tags::DELETE_ON if snap.copy_of.is_none() => is_creator && running.begun.region == region,
                 tags::DELETE_ON => is_copier && source.is_none_or(is_from_source),
