@@ -20,15 +20,11 @@ impl Retention {
         Self(BTreeMap::from([(Unit::Day, days)]))
     }
 
-    /// The first day on which a backup taken on `day` may be deleted.
+    /// The first day on which a backup taken on `day` may be deleted, and the unit of which the backup is the first good
+    /// one, if that is why.
     ///
     /// `covered` tells of a coarser term whether the week, month or year of `day` has another good backup that lives
     /// at least until its own day plus this span.
-    pub fn delete_on(&self, day: NaiveDate, covered: impl FnMut(Unit, NonZeroU16) -> bool) -> NaiveDate {
-        self.decide(day, covered).0
-    }
-
-    /// The same day, and the unit of which the backup is the first good one, if that is why.
     pub fn decide(
         &self,
         day: NaiveDate,
@@ -201,17 +197,17 @@ mod tests {
             let (on, first_of) = retention.decide(day, |unit, _| covered[unit as usize]);
             prop_assert!(on > day || on == NaiveDate::MAX);
             prop_assert!(first_of.is_none_or(|unit| !covered[unit as usize]));
-            prop_assert!(on <= retention.delete_on(day, |_, _| false), "what is covered lives no longer for it");
-            prop_assert!(on >= retention.delete_on(day, |_, _| true), "and never shorter than the finest term");
+            prop_assert!(on <= retention.decide(day, |_, _| false).0, "what is covered lives no longer for it");
+            prop_assert!(on >= retention.decide(day, |_, _| true).0, "and never shorter than the finest term");
         }
 
         #[test]
-        fn delete_on_is_never_earlier_than_asked(
+        fn the_day_is_never_earlier_than_asked(
             days in 0_i32..40_000, n in 1_u16..400, w in 1_u16..100, m in 1_u16..100, covered: [bool; 2],
         ) {
             let day = NaiveDate::from_ymd_opt(2000, 1, 1).unwrap() + chrono::TimeDelta::days(days.into());
             let retention: Retention = format!("{n}d {w}w {m}m").parse().unwrap();
-            let on = retention.delete_on(day, |unit, _| covered[usize::from(unit == Unit::Month)]);
+            let on = retention.decide(day, |unit, _| covered[usize::from(unit == Unit::Month)]).0;
             prop_assert!(on >= day + chrono::TimeDelta::days(n.into()));
             prop_assert!(covered[0] || on >= day + chrono::TimeDelta::days(i64::from(w) * 7));
             prop_assert!(covered[1] || on >= day.checked_add_months(chrono::Months::new(m.into())).unwrap());
