@@ -186,6 +186,36 @@ pub enum Fault {
     Expired,
 }
 
+/// Which calls a fault can strike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Any.
+    All,
+    /// Calls that read.
+    Readings,
+    /// Calls that read a later page.
+    LaterPages,
+}
+
+impl Fault {
+    /// Which calls it can strike.
+    pub fn reach(self) -> Reach {
+        match self {
+            Fault::Stale(_) => Reach::Readings,
+            Fault::Expired => Reach::LaterPages,
+            Fault::Throttled
+            | Fault::Internal
+            | Fault::Unavailable
+            | Fault::CutBefore
+            | Fault::CutAfter
+            | Fault::InternalAfter
+            | Fault::Late(_)
+            | Fault::Slow(_)
+            | Fault::Denied => Reach::All,
+        }
+    }
+}
+
 /// The jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Job {

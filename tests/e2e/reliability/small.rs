@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use snapkeeper_reliability::script::{
-    Act, FAR, Fault, HOME, Job, Kill, Pick, Run, START, Script, Setting, Step, Trouble, WEST, When,
+    Act, FAR, Fault, HOME, Job, Kill, Pick, Reach, Run, START, Script, Setting, Step, Trouble, WEST, When,
 };
 use snapkeeper_tests::{wire, world::instant};
 
@@ -262,18 +262,10 @@ impl Target {
 impl Calls {
     /// How many of them a fault of this kind can strike.
     fn open_to(&self, kind: Fault) -> u32 {
-        match kind {
-            Fault::Stale(_) => self.readings,
-            Fault::Expired => self.later_pages,
-            Fault::Throttled
-            | Fault::Internal
-            | Fault::Unavailable
-            | Fault::CutBefore
-            | Fault::CutAfter
-            | Fault::InternalAfter
-            | Fault::Late(_)
-            | Fault::Slow(_)
-            | Fault::Denied => self.all,
+        match kind.reach() {
+            Reach::All => self.all,
+            Reach::Readings => self.readings,
+            Reach::LaterPages => self.later_pages,
         }
     }
 

@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use chrono::TimeDelta;
-use snapkeeper_reliability::script::{Fault, When};
+use snapkeeper_reliability::script::{Fault, Reach, When};
 use snapkeeper_simulator::FaultKind;
 
 use super::call::Call;
@@ -73,37 +73,22 @@ impl Strikes {
 
     /// By how much a reading may lag behind, at most.
     pub(super) fn lag(&self) -> TimeDelta {
-        let lags = self.waiting.iter().filter(|waiting| !waiting.is_spent()).map(|waiting| match waiting.kind {
-            Fault::Stale(seconds) => seconds,
-            Fault::Throttled
-            | Fault::Internal
-            | Fault::Unavailable
-            | Fault::CutBefore
-            | Fault::CutAfter
-            | Fault::InternalAfter
-            | Fault::Late(_)
-            | Fault::Slow(_)
-            | Fault::Denied
-            | Fault::Expired => 0,
-        });
-        TimeDelta::seconds(lags.max().unwrap_or_default().into())
+        let mut longest = 0;
+        for waiting in self.waiting.iter().filter(|waiting| !waiting.is_spent()) {
+            if let Fault::Stale(seconds) = waiting.kind {
+                longest = longest.max(seconds);
+            }
+        }
+        TimeDelta::seconds(longest.into())
     }
 }
 
 impl Waiting {
     fn matches(&self, call: &Call) -> bool {
-        let makes_sense = match self.kind {
-            Fault::Stale(_) => call.reads(),
-            Fault::Expired => call.is_for_a_later_page(),
-            Fault::Throttled
-            | Fault::Internal
-            | Fault::Unavailable
-            | Fault::CutBefore
-            | Fault::CutAfter
-            | Fault::InternalAfter
-            | Fault::Late(_)
-            | Fault::Slow(_)
-            | Fault::Denied => true,
+        let makes_sense = match self.kind.reach() {
+            Reach::All => true,
+            Reach::Readings => call.reads(),
+            Reach::LaterPages => call.is_for_a_later_page(),
         };
         makes_sense
             && self.action.as_deref().is_none_or(|action| action == call.action)

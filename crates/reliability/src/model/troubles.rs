@@ -2,7 +2,7 @@
 
 use super::acts::Picked;
 use super::world::World;
-use crate::script::{Fault, Trouble, When};
+use crate::script::{Fault, Reach, Trouble, When};
 use crate::truth::State;
 use chrono::TimeDelta;
 use fastrand::Rng;
@@ -110,8 +110,11 @@ impl Troubles {
         for fault in &mut self.faults {
             let matches = fault.action.as_deref().is_none_or(|wanted| wanted == action)
                 && fault.region.as_deref().is_none_or(|wanted| wanted == region)
-                && (is_later_page || fault.kind != Fault::Expired)
-                && (action.starts_with("Describe") || !matches!(fault.kind, Fault::Stale(_)));
+                && match fault.kind.reach() {
+                    Reach::All => true,
+                    Reach::Readings => action.starts_with("Describe"),
+                    Reach::LaterPages => is_later_page,
+                };
             if !matches {
                 continue;
             }
