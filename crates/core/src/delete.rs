@@ -38,7 +38,7 @@ pub struct Inventory {
 /// Plans the deletions, the longest overdue first; none at all where the brake holds.
 pub fn plan(inventory: &Inventory, run: &Run) -> Plan<DeleteSnapshot> {
     let mut plan = Plan::default();
-    let last_good = LastGood::of(inventory, &Backups::of(&inventory.snapshots));
+    let last_good = LastGood::of(inventory, &Backups::of(&inventory.snapshots), run);
     for snapshot in &inventory.snapshots {
         if let DeleteOn::Unreadable(error) = snapshot.delete_on() {
             plan.findings.push(Finding::unreadable(&snapshot.id, &error));
@@ -56,7 +56,7 @@ pub fn plan(inventory: &Inventory, run: &Run) -> Plan<DeleteSnapshot> {
 /// The regions in which the manager must ask whether a volume is still enrolled: those of due copies that are the
 /// last good backup of their volume here.
 pub fn regions_to_ask(inventory: &Inventory, run: &Run) -> BTreeSet<Region> {
-    let last_good = LastGood::of(inventory, &Backups::of(&inventory.snapshots));
+    let last_good = LastGood::of(inventory, &Backups::of(&inventory.snapshots), run);
     inventory
         .snapshots
         .iter()
@@ -141,11 +141,11 @@ pub struct LastGood(BTreeMap<SnapshotId, Reason>);
 
 impl LastGood {
     /// Looks for each volume that is or may be enrolled.
-    pub fn of(inventory: &Inventory, backups: &Backups<'_>) -> Self {
+    pub fn of(inventory: &Inventory, backups: &Backups<'_>, run: &Run) -> Self {
         let mut held: BTreeMap<SnapshotId, Reason> = BTreeMap::new();
         for origin in backups.volumes().filter(|(whence, _)| *whence != Whence::Unknown) {
             let (whence, volume) = origin;
-            let reason = match is_enrolled(whence, volume, inventory) {
+            let reason = match is_enrolled(whence, volume, inventory, run) {
                 Enrolled::Yes => Reason::LastGood,
                 Enrolled::Perhaps(why) => Reason::LastGoodPerhaps(why),
                 Enrolled::No => continue,
@@ -180,8 +180,9 @@ impl LastGood {
     }
 }
 
-fn is_enrolled(whence: &Whence, volume: &VolumeId, inventory: &Inventory) -> Enrolled {
+fn is_enrolled(whence: &Whence, volume: &VolumeId, inventory: &Inventory, run: &Run) -> Enrolled {
     match whence {
+        Whence::From(region) if *region == run.region => inventory.enrolment.of_volume(volume),
         Whence::Home => inventory.enrolment.of_volume(volume),
         Whence::From(region) => match inventory.elsewhere.get(region) {
             Some(enrolment) => enrolment.of_volume(volume),

@@ -310,7 +310,7 @@ impl Watch<'_> {
     /// Snapshots that should be gone, and those of which that cannot be told.
     fn deletions(&self, findings: &mut Vec<Finding>) {
         let mut undated: BTreeMap<&str, Vec<&Snapshot>> = BTreeMap::new();
-        let last_good = LastGood::of(&self.inventory.deletion, &self.backups);
+        let last_good = LastGood::of(&self.inventory.deletion, &self.backups, self.run);
         for snapshot in self.inventory.deletion.snapshots.iter().filter(|snapshot| snapshot.is_automated()) {
             let verdict = delete::judge(snapshot, &self.inventory.deletion, &last_good, self.run);
             let (due, why, todo) = match (snapshot.delete_on(), &verdict) {

@@ -345,6 +345,8 @@ fn of_a_copy_the_source_region_knows_whether_its_volume_is_enrolled() {
     check(&[copy()], &[("eu-west-2", not_enrolled.clone())], "last_good_perhaps", &ireland);
     check(&[copy().tagged(SOURCE_REGION, "mars")], &[("eu-west-1", not_enrolled.clone())], "last_good_perhaps", &[]);
     check(&[copy().untagged(SOURCE_REGION)], &[], "last_good_perhaps", &[]);
+    // of its own region the manager has read all
+    check(&[copy().tagged(SOURCE_REGION, run(RUN).region.as_str())], &[], "delete", &[]);
     // a newer copy makes the question needless, if it is a good one from the same region
     check(&[copy(), newer()], &[], "delete", &[]);
     check(&[copy(), newer().in_state(Error)], &[], "last_good_perhaps", &ireland);
