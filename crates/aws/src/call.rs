@@ -12,17 +12,16 @@ use std::{
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use backon::{ExponentialBuilder, Retryable};
-use snapkeeper_core::{calls::Calls, ids::Region};
+use snapkeeper_core::{
+    calls::{Calls, REPEATS, REPEATS_OF_OPEN},
+    ids::Region,
+};
 
 use crate::{
     error::{Error, Kind},
     rates::Gates,
 };
 
-/// How often a call is repeated after an answer that says that nothing happened.
-const REPEATS: usize = 9;
-/// How often a call that may be made twice is repeated after no certain answer.
-const REPEATS_OF_OPEN: usize = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 

@@ -1,9 +1,21 @@
-//! The count of API calls by action, shared between what makes them and what reports them.
+//! The count of API calls by action, shared between what makes them and what reports them, and how often one is made
+//! again.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
+
+/// How often a call is repeated after an answer that says that nothing happened.
+pub const REPEATS: usize = 9;
+/// How often a call that may be made twice is repeated after no certain answer.
+pub const REPEATS_OF_OPEN: usize = 3;
+/// How many seconds pass before each look for what a call without a certain answer may have made: EC2's readings may
+/// lag behind its writings by seconds. Together they are as long as EC2 wants between two snapshots of a volume (error
+/// code `SnapshotCreationPerVolumeRateExceeded`).
+pub const LOOKS: [u32; 3] = [1, 4, 10];
+/// How often a volume that was snapshotted a moment ago, by another run, is tried in all.
+pub const TRIES_TOO_SOON: usize = 4;
 
 /// Counts calls by API action, repeats included. Clones share one count.
 #[derive(Clone, Debug, Default)]

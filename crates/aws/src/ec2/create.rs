@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_ec2::types::InstanceSpecification;
 use snapkeeper_core::{
+    calls::{LOOKS, TRIES_TOO_SOON},
     copy::CopySnapshot,
     create::Backup,
     ids::{SnapshotId, VolumeId},
@@ -24,12 +25,6 @@ use crate::{
     error::{Error, Kind},
     presign::Presign,
 };
-
-/// When to look for what an open call may have made: EC2's readings may lag behind its writings by seconds. Together they
-/// are as long as EC2 wants between two snapshots of a volume (error code `SnapshotCreationPerVolumeRateExceeded`).
-const LOOKS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10)];
-/// How often a volume that was snapshotted a moment ago, by another run, is tried in all.
-const TRIES_TOO_SOON: usize = 4;
 
 /// What was taken of a backup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -177,8 +172,8 @@ impl Ec2 {
                 | Kind::Unsent => return Err(error),
             }
             let mut found = Vec::new();
-            for wait in LOOKS {
-                sleep(wait).await;
+            for seconds in LOOKS {
+                sleep(Duration::from_secs(seconds.into())).await;
                 match look().await {
                     Ok(seen) => found = seen,
                     // not to know is no reason to create again
