@@ -7,6 +7,7 @@ use crate::model::ids::{Ids, hash};
 use crate::model::{Here, Place, REGIONS, World};
 use crate::rates::Buckets;
 use crate::record::{Call, Outcome};
+use crate::skew;
 use crate::wire::error::Error;
 use crate::wire::request::{Params, Request, Scope};
 use crate::wire::response::{Response, Service};
@@ -21,6 +22,8 @@ pub(crate) struct State {
     pub(crate) world: World,
     pub(crate) faults: Faults,
     pub(crate) calls: Vec<Call>,
+    /// Whether a request that is dated by a wrong clock is refused.
+    pub(crate) refuses_skewed: bool,
     /// Calls that take effect later, by when.
     late: BTreeMap<DateTime<Utc>, Vec<Late>>,
     buckets: Buckets,
@@ -61,6 +64,7 @@ impl State {
             world: World::new(config),
             faults: Faults::new(config.seed),
             calls: Vec::new(),
+            refuses_skewed: false,
             late: BTreeMap::new(),
             buckets: Buckets::default(),
             request_ids: Ids::new(hash(&format!("requests {}", config.seed))),
@@ -172,6 +176,11 @@ impl State {
 
     fn run(&mut self, config: &Config, now: DateTime<Utc>, call: &Addressed<'_>) -> Result<Nodes, Error> {
         let Addressed { place, caller, service, request } = *call;
+        if self.refuses_skewed
+            && let Some(error) = skew::refusal(service, now, request)
+        {
+            return Err(error);
+        }
         let action = request.action();
         let params = Params::new(format!("{}/{}", place.account, place.region), &request.pairs);
         match config.rates {

@@ -35,6 +35,7 @@ mod rates;
 mod record;
 mod sight;
 mod simulator;
+mod skew;
 mod sns;
 mod sts;
 #[cfg(test)]
@@ -44,6 +45,7 @@ mod wire;
 pub use config::{Config, Rates};
 pub use door::listener::Listener;
 pub use fault::{Fault, FaultKind};
+pub use model::ids::mix;
 pub use model::image::{Image, ImageDevice, ImageState};
 pub use model::instance::{Instance, InstanceState};
 pub use model::lock::{Lock, LockMode};

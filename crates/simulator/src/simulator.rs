@@ -127,6 +127,12 @@ impl Simulator {
         self.state().faults.clear();
     }
 
+    /// Whether requests are refused whose header `X-Amz-Date` is more than 5 minutes off the clock here, as AWS does. At
+    /// first they are not.
+    pub fn refuse_skewed(&self, refuse: bool) {
+        self.state().refuses_skewed = refuse;
+    }
+
     /// Cuts a region off: no call to it is answered, and nothing can be copied from it.
     pub fn region_down(&self, region: &str) {
         self.change(|world, _| world.down.insert(region.to_owned()));

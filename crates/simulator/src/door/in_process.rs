@@ -39,7 +39,8 @@ impl HttpConnector for Connection {
         let query = request.uri().split_once('?').map(|(_, query)| query);
         // the bodies of the Query protocols are always in memory
         let body = request.body().bytes().unwrap_or_default();
-        let request = Request::parse(request.headers().get("authorization"), query, body);
+        let headers = request.headers();
+        let request = Request::parse(headers.get("authorization"), query, body).dated(headers.get("x-amz-date"));
         HttpConnectorFuture::new(async move {
             let answer = tokio::time::timeout(read_timeout, exchange(&simulator, &request))
                 .await

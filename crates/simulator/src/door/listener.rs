@@ -94,8 +94,10 @@ async fn answer(simulator: Simulator, request: hyper::Request<Incoming>) -> Resu
     }
     let (head, body) = request.into_parts();
     let authorization = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let date = head.headers.get("x-amz-date").and_then(|value| value.to_str().ok());
     let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
-    let answer = exchange(&simulator, &Request::parse(authorization, head.uri.query(), &body)).await?;
+    let request = Request::parse(authorization, head.uri.query(), &body).dated(date);
+    let answer = exchange(&simulator, &request).await?;
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     Ok(response(status, CONTENT_TYPE, answer.body))
 }

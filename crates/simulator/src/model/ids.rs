@@ -109,8 +109,9 @@ pub(crate) fn hash(text: &str) -> u64 {
     mix(folded)
 }
 
-/// The finalizer of splitmix64: a bijection, so different counts never give the same id.
-pub(crate) fn mix(number: u64) -> u64 {
+/// A number that looks like chance, the same for the same number everywhere: the finalizer of splitmix64. It is a
+/// bijection, so different counts never give the same id.
+pub fn mix(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

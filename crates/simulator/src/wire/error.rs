@@ -11,7 +11,7 @@ pub(crate) struct Error {
 impl Error {
     pub(crate) fn new(code: &str, message: impl Into<String>) -> Error {
         let status = match code {
-            "UnauthorizedOperation" | "AuthFailure" | "MissingAuthenticationToken" => 403,
+            "UnauthorizedOperation" | "AuthFailure" | "MissingAuthenticationToken" | "SignatureDoesNotMatch" => 403,
             "NotFound" => 404,
             "DryRunOperation" => 412,
             "InternalError" => 500,

@@ -11,6 +11,8 @@ use std::str::FromStr;
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) authorization: Option<String>,
+    /// The header `X-Amz-Date`.
+    pub(crate) date: Option<String>,
     /// Every parameter, from the address and from the body.
     pub(crate) pairs: Vec<(String, String)>,
 }
@@ -21,7 +23,12 @@ impl Request {
             .chain(form_urlencoded::parse(body))
             .map(|(name, value)| (name.into_owned(), value.into_owned()))
             .collect();
-        Request { authorization: authorization.map(str::to_owned), pairs }
+        Request { authorization: authorization.map(str::to_owned), date: None, pairs }
+    }
+
+    /// The same with the header `X-Amz-Date`, if there is one.
+    pub(crate) fn dated(self, date: Option<&str>) -> Request {
+        Request { date: date.map(str::to_owned), ..self }
     }
 
     /// Refuses what no action can make sense of: a parameter given twice, or one that no answer could name or repeat.
