@@ -3,6 +3,7 @@
 //! A small account, in which nothing is left to chance; larger ones, which a seed makes; and `core`'s plans alone, through
 //! many more of those.
 
+mod bugs;
 mod everything;
 mod plans;
 mod seeds;

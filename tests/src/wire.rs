@@ -108,7 +108,8 @@ fn logged(call: &Call) -> String {
     let at = call.at.to_rfc3339_opts(SecondsFormat::Millis, true);
     let mut line = format!("{at} {} {} {}", call.caller, call.region, call.action);
     for (name, value) in &call.params {
-        let _ = write!(line, " {name}={value}");
+        // a message has several lines
+        let _ = write!(line, " {name}={}", value.escape_debug());
     }
     let _ = write!(line, " -> {:?}", call.answer);
     line

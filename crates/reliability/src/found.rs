@@ -1,7 +1,7 @@
 //! Scripts that broke a promise once, cut down to what mattered. They stay, so that nobody breaks it again the same way.
 
-use crate::script::{Act, Fault, HOME, Job, Kill, Pick, Run, Script, Setting, Step, Trouble, WEST, When, calm, start};
-use chrono::{DateTime, TimeDelta, Utc};
+use crate::by_hand::{self, launch};
+use crate::script::{Act, Fault, HOME, Job, Kill, Pick, Run, Script, Step, Trouble, WEST, When};
 
 /// Each with what was wrong.
 pub fn found() -> Vec<(&'static str, Script)> {
@@ -40,23 +40,17 @@ pub fn found() -> Vec<(&'static str, Script)> {
 /// So many days of all jobs at home and in the west, each run changed by `change`, then the calm.
 fn script(latency_ms: u64, mut steps: Vec<Step>, days: i64, change: impl Fn(&mut Run)) -> Script {
     for day in 0..days {
-        for (job, hour) in [(Job::Creator, 5), (Job::Copier, 7), (Job::Manager, 9), (Job::Watcher, 11)] {
+        for job in [Job::Creator, Job::Copier, Job::Manager, Job::Watcher] {
             for region in [HOME, WEST] {
-                let mut run = Run::plain(job, region, at(day, hour));
+                let mut run = by_hand::run(job, region, day);
                 change(&mut run);
                 steps.push(Step::Run(run));
             }
         }
     }
-    steps.extend(calm(at(days, 0)));
-    let setting = Setting { page_size: 5, latency_ms, copies_at_once: 20, skew_hours: 0, with_key: false };
-    Script { seed: 0, setting, steps }
-}
-
-fn launch(data: u8, retention: &str) -> Step {
-    let tags = [("Backup", "Yes"), ("Retention", retention), ("Copy_Dest", WEST)];
-    let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
-    Step::Act(Act::Launch { region: HOME.to_owned(), data, tags })
+    let mut script = by_hand::script(steps, days);
+    script.setting.latency_ms = latency_ms;
+    script
 }
 
 fn volume(nth: usize) -> Pick {
@@ -66,10 +60,6 @@ fn volume(nth: usize) -> Pick {
 fn lost(action: &str) -> Step {
     let action = Some(action.to_owned());
     Step::Trouble(Trouble::Calls { action, region: None, kind: Fault::CutAfter, when: When::From(0) })
-}
-
-fn at(day: i64, hour: i64) -> DateTime<Utc> {
-    start() + TimeDelta::days(day) + TimeDelta::hours(hour)
 }
 
 #[cfg(test)]

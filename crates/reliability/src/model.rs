@@ -37,7 +37,7 @@ pub struct Played {
     pub days: u32,
     /// How many runs were begun.
     pub runs: u32,
-    /// How often each fault struck.
+    /// What struck calls, by kind, and how often.
     pub faults: BTreeMap<&'static str, u64>,
     /// The story, one line per thing that happened; empty where it was not asked for.
     pub log: Vec<String>,

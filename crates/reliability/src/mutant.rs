@@ -8,6 +8,7 @@ pub(crate) mod lens;
 
 pub use hunt::{Found, hunt};
 
+use crate::oracle::Promise;
 use std::fmt;
 
 /// A planted bug.
@@ -121,6 +122,57 @@ impl Mutant {
     /// What it is, and whose bug it was, where that is known.
     pub fn what(self) -> &'static str {
         self.about().1
+    }
+
+    /// The promises that it is meant to break. Only by one of these does it count as found.
+    pub fn meant(self) -> &'static [Promise] {
+        match self {
+            Self::KeepForeverOnlyWhenLast
+            | Self::ADayEarly
+            | Self::NoBrake
+            | Self::InUseIgnored
+            | Self::LockIgnored
+            | Self::DeletesUntagged
+            | Self::ErrorCountsAsGood
+            | Self::PendingCountsAsGood
+            | Self::NewestCountsAsGood
+            | Self::MinimumWithoutDecrement
+            | Self::UnreadableMeansNotEnrolled
+            | Self::CopiesUnawareOfOrigin => &[Promise::DeletesOnlyWhatMayGo],
+            // what it deletes too early, and what it writes
+            Self::WallClockInsteadOfEventTime => &[Promise::DeletesOnlyWhatMayGo, Promise::TaggedFromTheStart],
+            Self::SilenceMeansNotEnrolled | Self::AbsenceAsEvidence | Self::DeletesAfterAFailedReading => {
+                &[Promise::AbsenceIsNoEvidence]
+            }
+            Self::LocalTimeZone
+            | Self::TagsAfterCreation
+            | Self::RunTagFromNow
+            | Self::DefaultWhenUnreadable
+            | Self::WeeklyTiedToSunday
+            | Self::ExcludedVolumeTaken
+            | Self::CopyOfACopy
+            | Self::PendingIsCopied
+            | Self::CopiesUndated => &[Promise::TaggedFromTheStart],
+            // on copies that it makes, and on those that are there already
+            Self::KeepForeverNotCarried => &[Promise::TaggedFromTheStart, Promise::Heals],
+            Self::BlindRetryOfCreates | Self::CopiesNotChecked | Self::SilentDestinationIsEmpty => &[Promise::OneEach],
+            Self::SetMemberIgnored => &[Promise::SetsAreWhole],
+            Self::DeleteOnEqualsToday
+            | Self::FailedLinger
+            | Self::GoneVolumesForgotten
+            | Self::FirstPageOnly
+            | Self::FailedCopyCounts => &[Promise::NothingInSilence, Promise::Heals],
+            Self::OneFailureStopsTheRest
+            | Self::OneFailureStopsTheRestAndSaysSo
+            | Self::OneBadTagAbortsRun
+            | Self::UnfinishedNotTold => &[Promise::NothingInSilence],
+            Self::UndatedNeverDated => &[Promise::Heals],
+            Self::WatcherCountsPending | Self::WatcherCountsFailed => &[Promise::GapsAreReported],
+            Self::WatcherSilentOnSets => &[Promise::SetsAreWhole, Promise::GapsAreReported],
+            Self::DeleteFailuresToldAsDeleted | Self::ReportMadeMissing | Self::FailureToldAsSuccess => {
+                &[Promise::NumbersAreTrue]
+            }
+        }
     }
 
     #[expect(clippy::too_many_lines, reason = "a table")]

@@ -2,6 +2,7 @@
 //!
 //! Written from the promises, without `core`'s judgement: nothing of `core` is used here.
 
+mod alerts;
 mod copier;
 mod copies;
 mod creator;
@@ -14,6 +15,7 @@ mod numbers;
 mod place;
 mod primaries;
 mod retention;
+mod rules;
 mod runs;
 #[cfg(test)]
 mod scene;
@@ -25,13 +27,14 @@ mod tests;
 mod tries;
 mod watcher;
 
-use crate::script::Job;
+use crate::script::{Job, Setting};
 use crate::truth::{Tags, Truth};
 use chrono::{DateTime, TimeDelta, Utc};
 use copies::Copied;
 use history::Moment;
 use place::{Changes, Place, Places};
 use primaries::Taken;
+use rules::Rules;
 use runs::{Broken, Running, Runs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -74,17 +77,6 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:?}: {}", self.at.format("%Y-%m-%d %H:%M:%S"), self.promise, self.what)
     }
-}
-
-/// What the jobs are told by their settings.
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// Where there is no tag `Retention`, in days.
-    pub default_retention: u32,
-    /// Older than this, a last good backup is a gap.
-    pub rpo: TimeDelta,
-    /// The brake: a run that deletes more than 50 snapshots and more than this share of the automated ones, in per cent.
-    pub most_deleted_percent: usize,
 }
 
 /// Who changed what exists.
@@ -133,6 +125,9 @@ pub struct Told {
     /// What its calls that change something were truly about: volumes, instances, snapshots. It does not tell this itself;
     /// `None` where it is not known.
     pub asked: Option<BTreeSet<String>>,
+    /// The messages that truly arrived from it at the alert topic, with subject and text. It does not tell this itself;
+    /// `None` where there is no topic.
+    pub messages: Option<Vec<(String, String)>>,
 }
 
 /// Watches what truly exists.
@@ -149,12 +144,12 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    /// An oracle over a world in which nothing has happened yet.
-    pub fn new(rules: Rules, truth: &Truth) -> Oracle {
+    /// An oracle over a world in which nothing has happened yet, and in which the jobs are told this.
+    pub fn new(setting: &Setting, truth: &Truth) -> Oracle {
         let at = Moment { at: truth.now, order: 0 };
         let places = truth.regions.iter().map(|(name, region)| (name.clone(), Place::new(name, region, at))).collect();
         Self {
-            rules,
+            rules: Rules::of(setting),
             places,
             runs: Runs::new(),
             taken: Taken::new(),
@@ -269,6 +264,7 @@ impl Oracle {
             tries::ended(place, running, told, &mut broken);
         }
         numbers::ended(places, running, told, calls, &mut broken);
+        alerts::ended(running, told, &mut broken);
         self.tell(at, broken);
     }
 

@@ -46,6 +46,47 @@ pub struct Setting {
     pub skew_hours: i64,
     /// Whether copies are to be encrypted with the key [`KEY`].
     pub with_key: bool,
+    /// How long to keep where there is no tag `Retention`.
+    pub default_retention: &'static str,
+    /// How many hours old a last good backup may be.
+    pub rpo_hours: u16,
+    /// The brake: how many per cent of the automated snapshots a run may delete.
+    pub max_delete_percent: u8,
+    /// The time zone that says when a day begins: one without summer time.
+    pub time_zone: &'static str,
+}
+
+impl Default for Setting {
+    /// An AWS that answers at once, on large pages; a clock that is right; and the jobs' default settings.
+    fn default() -> Setting {
+        Setting {
+            page_size: 1000,
+            latency_ms: 0,
+            copies_at_once: 20,
+            skew_hours: 0,
+            with_key: false,
+            default_retention: "7d",
+            rpo_hours: 30,
+            max_delete_percent: 50,
+            time_zone: "UTC",
+        }
+    }
+}
+
+impl Setting {
+    /// The settings of the jobs, as their environment has them.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let mut variables = vec![
+            ("DEFAULT_RETENTION", self.default_retention.to_owned()),
+            ("RPO_HOURS", self.rpo_hours.to_string()),
+            ("MAX_DELETE_PERCENT", self.max_delete_percent.to_string()),
+            ("TIME_ZONE", self.time_zone.to_owned()),
+        ];
+        if self.with_key {
+            variables.push(("COPY_KMS_KEY", KEY.to_owned()));
+        }
+        variables.into_iter().map(|(name, value)| (format!("SNAPKEEPER_{name}"), value)).collect()
+    }
 }
 
 /// The key for copies, which every region has.
@@ -140,6 +181,11 @@ pub enum Trouble {
     Fails(Pick, u32),
     /// Snapshots of a volume are refused with this code.
     Refused(Pick, String),
+    /// The jobs may change nothing by a call that names this. Readings may name it: EC2 denies none of them for one
+    /// resource.
+    Denied(Pick),
+    /// Requests that are dated by a wrong clock are refused, as AWS does. Where the clock is right, nothing is.
+    ClockRefused,
     /// The key for copies is disabled in a region, for copies in the making as well.
     KeyOff(String),
     /// What is copied from now on takes so many hours.

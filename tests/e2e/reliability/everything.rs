@@ -2,11 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use snapkeeper_reliability::script::{HOME, Job, WEST};
-use snapkeeper_tests::{
-    parallel,
-    wire::{self, WireBug},
-};
+use snapkeeper_tests::{parallel, wire};
 
 use super::{
     broken, say,
@@ -118,27 +114,4 @@ fn the_deadline_may_come_at_any_instant() {
 #[test]
 fn the_same_event_may_come_twice_at_once() {
     check("the_same_event_may_come_twice_at_once", |target, _| target.twice());
-}
-
-/// Not to be taken in by an oracle that sees nothing.
-#[test]
-fn planted_bugs_are_found() {
-    find(WireBug::TagsAfterCreation, Job::Creator, HOME);
-    // EC2 itself refuses a second snapshot of a volume within 15 seconds, but no second copy
-    find(WireBug::BlindRetryOfCreates, Job::Copier, HOME);
-    find(WireBug::StaleLook, Job::Copier, HOME);
-    find(WireBug::ThrottledMeansDone, Job::Manager, HOME);
-    find(WireBug::AbsenceAsEvidence, Job::Manager, WEST);
-}
-
-/// Checks that the bug breaks a promise in one of the scripts in which a call of this job goes wrong.
-#[track_caller]
-fn find(bug: WireBug, job: Job, region: &str) {
-    let target = Target::ALL.into_iter().find(|target| target.job == job && target.region == region);
-    let target = target.expect("a run that is disturbed");
-    let cases = target.struck(&target.calls());
-    let is_found = cases.chunks(16).any(|some| {
-        parallel::map(some, |case| !wire::play_blocking(&case.script, Some(bug)).violations.is_empty()).contains(&true)
-    });
-    assert!(is_found, "{} breaks no promise in {} scripts", bug.name(), cases.len());
 }

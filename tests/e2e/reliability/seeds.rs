@@ -12,7 +12,7 @@ use super::{count_of_seeds, cut_down, say};
 const SEEDS: u64 = 60;
 
 /// The fingerprints of the logs of some seeds, the same on every machine.
-const PINNED: [(u64, u64); 3] = [(1, 0xbe98_f7a1_c746_0cdc), (2, 0xe492_7588_3d63_504c), (3, 0x4948_fa6a_b7e2_359d)];
+const PINNED: [(u64, u64); 3] = [(1, 0x6739_fdfe_ccef_5473), (2, 0x5f34_9d21_d1ed_1dcf), (3, 0xeea6_94c2_7c9a_975a)];
 
 /// `RELIABILITY_SEEDS` says how many seeds.
 #[test]

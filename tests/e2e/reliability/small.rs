@@ -101,6 +101,11 @@ impl Target {
             tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let launch = |data| Step::Act(Act::Launch { region: HOME.to_owned(), data, tags: tags.clone() });
         let mut steps = vec![launch(0), launch(1)];
+        if self.job == Job::Watcher {
+            // something to tell, so that its calls to the alert topic are disturbed as well
+            let tags = vec![("Backup".to_owned(), "Yse".to_owned())];
+            steps.push(Step::Act(Act::Launch { region: HOME.to_owned(), data: 0, tags }));
+        }
         for day in 0..DAY {
             steps.extend([Job::Creator, Job::Copier].map(|job| plain(job, HOME, day)));
         }
@@ -293,7 +298,7 @@ fn calm() -> Vec<Step> {
 
 /// Two pages of most listings.
 fn script(steps: Vec<Step>, latency_ms: u64) -> Script {
-    let setting = Setting { page_size: 5, latency_ms, copies_at_once: 20, skew_hours: 0, with_key: false };
+    let setting = Setting { page_size: 5, latency_ms, ..Setting::default() };
     Script { seed: 0, setting, steps }
 }
 

@@ -1,5 +1,7 @@
 //! Bugs of the kind that live in what calls AWS, planted between the SDK and the simulator. None is in what ships.
 
+mod script;
+
 use aws_smithy_runtime_api::{
     client::{
         http::SharedHttpConnector,
@@ -8,6 +10,7 @@ use aws_smithy_runtime_api::{
     http::StatusCode,
 };
 use aws_smithy_types::body::SdkBody;
+use snapkeeper_reliability::{oracle::Promise, script::Script};
 
 use super::{
     call::Call,
@@ -74,6 +77,24 @@ impl WireBug {
             Self::ThrottledMeansDone => "takes a deletion that is throttled for done",
             Self::EmptyValuesLost => "does not read tags that have no value, KeepForever among them",
         }
+    }
+
+    /// The promises that it is meant to break. Only by one of these does it count as found.
+    pub fn meant(self) -> &'static [Promise] {
+        match self {
+            Self::TagsAfterCreation => &[Promise::TaggedFromTheStart],
+            Self::BlindRetryOfCreates | Self::StaleLook => &[Promise::OneEach],
+            Self::FirstPageOnly => &[Promise::NothingInSilence, Promise::Heals],
+            Self::ShortPageIsWhole | Self::AbsenceAsEvidence => &[Promise::AbsenceIsNoEvidence],
+            Self::ThrottledMeansDone => &[Promise::NumbersAreTrue],
+            Self::EmptyValuesLost => &[Promise::DeletesOnlyWhatMayGo],
+        }
+    }
+
+    /// A short script in which it surely breaks a promise that it is meant to break, and in which nothing is broken
+    /// without it. Scripts by chance seldom find the rarer bugs.
+    pub fn script(self) -> Script {
+        script::script(self)
     }
 }
 

@@ -45,6 +45,18 @@ impl Call {
         self.get("NextToken").is_some()
     }
 
+    /// What it names to change or to act on: a volume, an instance, a snapshot. Of filters and tags nothing counts.
+    pub(super) fn about(&self) -> impl Iterator<Item = &str> {
+        const NAMES: [&str; 5] =
+            ["VolumeId", "InstanceSpecification.InstanceId", "SourceSnapshotId", "SnapshotId", "ResourceId.1"];
+        NAMES.into_iter().filter_map(move |name| self.get(name))
+    }
+
+    /// Whether it tells the alert topic something.
+    pub(super) fn publishes(&self) -> bool {
+        self.action == "Publish"
+    }
+
     /// Of what it creates a snapshot: a volume, an instance, or a snapshot.
     pub(super) fn of_what(&self) -> Option<&str> {
         ["VolumeId", "InstanceSpecification.InstanceId", "SourceSnapshotId"].iter().find_map(|name| self.get(name))

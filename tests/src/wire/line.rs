@@ -80,6 +80,10 @@ struct SoFar {
     asked: BTreeSet<String>,
     /// Of what it has made something by a call whose answer was lost.
     lost: BTreeSet<String>,
+    /// How many messages there were at the alert topic before its last one.
+    published: usize,
+    /// The messages that arrived there by its calls, with subject and text.
+    messages: Vec<(String, String)>,
     is_dead: bool,
 }
 
@@ -111,6 +115,12 @@ impl Line {
     /// What its calls that change something were about: volumes, instances, snapshots.
     pub(super) fn asked(&self) -> BTreeSet<String> {
         self.so_far().asked.clone()
+    }
+
+    /// The messages that truly arrived from it at the alert topic. Those of calls that take effect late are not among
+    /// them: the job got no answer, and called again.
+    pub(super) fn messages(&self) -> Vec<(String, String)> {
+        self.so_far().messages.clone()
     }
 
     /// The run is over and has told of itself: what it could not read until then, it has not read.
@@ -156,7 +166,7 @@ impl Line {
                 *so_far.by_action.entry(call.action.clone()).or_default() += 1;
             }
             if !call.reads() {
-                so_far.asked.extend(about(call));
+                so_far.asked.extend(call.about().map(str::to_owned));
                 (nth, so_far.unread())
             } else if so_far.changes {
                 (nth, Vec::new())
@@ -206,11 +216,26 @@ impl Line {
             let id = call.get("SnapshotId").unwrap_or_default();
             watch.judge(|oracle, truth| oracle.asks_to_delete(run, &call.region, id, truth));
         }
+        if call.publishes() {
+            self.so_far().published = watch.simulator.published().len();
+        }
         if watch.strikes.down.contains(&call.region) {
             watch.count("region down");
             return;
         }
-        let Some(fault) = watch.strikes.strike(call) else { return };
+        if watch.strikes.denies(call) {
+            watch.count("denied for one resource");
+            watch
+                .tell(format!("run {run}, call {nth}: {} to {} is denied for what it names", call.action, call.region));
+            watch.simulator.inject(Struck::any(kind_of(Fault::Denied)));
+            return;
+        }
+        let Some(fault) = watch.strikes.strike(call) else {
+            if watch.refuses_clock {
+                watch.count("clock refused");
+            }
+            return;
+        };
         watch.count(fault.name());
         watch.tell(format!("run {run}, call {nth}: {} to {} {fault}", call.action, call.region));
         watch.simulator.inject(Struck::any(kind_of(fault)));
@@ -250,6 +275,15 @@ impl Line {
         let mut watch = lock(&self.0.watch);
         watch.simulator.clear_faults();
         watch.run_acted(self.0.plan.run, &call.region);
+        if call.publishes() {
+            let mut so_far = self.so_far();
+            let new = watch.simulator.published().into_iter().skip(so_far.published);
+            let new: Vec<(String, String)> = new.map(|it| (it.subject.unwrap_or_default(), it.message)).collect();
+            for (subject, _) in &new {
+                watch.tell(format!("run {} tells the alert topic: {subject}", self.0.plan.run));
+            }
+            so_far.messages.extend(new);
+        }
     }
 
     /// What truly came back, whatever a bug then makes of it.
@@ -277,13 +311,6 @@ impl SoFar {
 /// Whether an answer is one, and no error.
 pub(super) fn is_success(answer: &Answer) -> bool {
     answer.as_ref().is_ok_and(|answer| answer.status().is_success())
-}
-
-/// What a call that changes something is about.
-fn about(call: &Call) -> impl Iterator<Item = String> {
-    const NAMES: [&str; 5] =
-        ["VolumeId", "InstanceSpecification.InstanceId", "SourceSnapshotId", "SnapshotId", "ResourceId.1"];
-    NAMES.into_iter().filter_map(move |name| call.get(name).map(str::to_owned))
 }
 
 fn reading(call: &Call) -> Reading {

@@ -15,23 +15,23 @@ use snapkeeper_core::{
 use snapkeeper_lambda::{Context, Deadline, Report, perform};
 use snapkeeper_reliability::{
     oracle::{Begun, Oracle},
-    script::{self, Act, Fault, KEY, Kill, REGIONS, Run, START, Script, Step, Trouble},
+    script::{self, Act, Fault, HOME, KEY, Kill, REGIONS, Run, START, Script, Step, Trouble},
 };
-use snapkeeper_simulator::{Config, Simulator};
+use snapkeeper_simulator::{Config, Simulator, mix};
 
 use super::{
     Played, acts,
     bug::WireBug,
     line::{Disturbed, Line},
-    logged,
-    strikes::mix,
-    told,
+    logged, told,
     watch::{Shared, Watch, lock},
 };
 use crate::world::{ACCOUNT, instant};
 
 /// The access key of the jobs.
 const KEY_OF_JOBS: &str = "AKIDJOBS";
+/// The alert topic of all jobs, which is at [`HOME`].
+const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:alerts";
 /// How long a snapshot takes.
 const SNAPSHOT_TIME: Duration = Duration::from_mins(10);
 /// How long a copy takes.
@@ -47,7 +47,8 @@ pub(super) async fn play(script: &Script, bug: Option<WireBug>) -> Played {
             simulator.create_key(ACCOUNT, region, KEY);
         }
     }
-    let watch = Arc::new(Mutex::new(Watch::new(simulator.clone(), script.seed)));
+    simulator.call("sns", HOME, "CreateTopic", &[("Name", "alerts")]).expect("a topic");
+    let watch = Arc::new(Mutex::new(Watch::new(simulator.clone(), script)));
     let mut player = Player { script, bug, simulator, watch, runs: 0 };
     for step in &script.steps {
         player.step(step).await;
@@ -101,6 +102,8 @@ impl Player<'_> {
         let mut watch = lock(&self.watch);
         watch.tell("all troubles end");
         watch.strikes.clear();
+        watch.refuses_clock = false;
+        self.simulator.refuse_skewed(false);
         for volume in std::mem::take(&mut watch.bad_volumes) {
             self.simulator.allow_snapshots_of(&volume);
             self.simulator.fail_snapshots_of(&volume, 0);
@@ -173,7 +176,7 @@ impl Player<'_> {
             }
             None => watch.tell(format!("run {number} is gone without a word")),
         }
-        let told = report.map(|report| told::told(report, line.asked()));
+        let told = report.map(|report| told::told(report, line.asked(), line.messages()));
         let calls = line.counts();
         watch.judge(|oracle, truth| oracle.end(number, told.as_ref(), Some(&calls), truth));
     }
@@ -194,8 +197,9 @@ impl Player<'_> {
     }
 
     fn context(&self, run: &Run) -> Context {
-        let copy_kms_key = self.script.setting.with_key.then(|| KEY.to_owned());
-        let settings = Settings { copy_kms_key, ..Settings::default() };
+        let mut variables = self.script.setting.variables();
+        variables.push(("SNAPKEEPER_ALERT_TOPIC_ARN".to_owned(), TOPIC.to_owned()));
+        let settings = Settings::from_variables(variables).expect("settings that can be read");
         let region = run.region.parse().expect("a region");
         let mut context = Context::new(CoreRun::new(job_of(run.job), region, run.at, settings));
         if let Some(time) = run.deadline {
@@ -269,6 +273,11 @@ fn begin(watch: &mut Watch, trouble: &Trouble) {
                 simulator.refuse_snapshots_of(&id, code);
                 watch.bad_volumes.insert(id);
             }
+        }
+        Trouble::Denied(what) => watch.strikes.denied.extend(acts::picked(&simulator, what).map(|(_, id)| id)),
+        Trouble::ClockRefused => {
+            simulator.refuse_skewed(true);
+            watch.refuses_clock = watch.setting.skew_hours != 0;
         }
         Trouble::KeyOff(region) => simulator.disable_key(ACCOUNT, region, KEY),
         Trouble::SlowCopies(time) => simulator.set_copy_time(hours(*time)),

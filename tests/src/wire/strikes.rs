@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use chrono::TimeDelta;
 use snapkeeper_reliability::script::{Fault, Reach, When};
-use snapkeeper_simulator::FaultKind;
+use snapkeeper_simulator::{FaultKind, mix};
 
 use super::call::Call;
 
@@ -20,6 +20,8 @@ pub(super) struct Strikes {
     waiting: Vec<Waiting>,
     /// The regions that do not answer.
     pub(super) down: BTreeSet<String>,
+    /// The instances, volumes and snapshots that the jobs may name in no change.
+    pub(super) denied: BTreeSet<String>,
 }
 
 /// A fault that is waiting to strike.
@@ -37,7 +39,7 @@ struct Waiting {
 
 impl Strikes {
     pub(super) fn new(seed: u64) -> Strikes {
-        Strikes { seed, placed: 0, waiting: Vec::new(), down: BTreeSet::new() }
+        Strikes { seed, placed: 0, waiting: Vec::new(), down: BTreeSet::new(), denied: BTreeSet::new() }
     }
 
     pub(super) fn add(&mut self, action: Option<String>, region: Option<String>, kind: Fault, when: When) {
@@ -49,6 +51,12 @@ impl Strikes {
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
         self.down.clear();
+        self.denied.clear();
+    }
+
+    /// Whether the call is to change what the jobs may not change.
+    pub(super) fn denies(&self, call: &Call) -> bool {
+        !call.reads() && call.about().any(|id| self.denied.contains(id))
     }
 
     /// The fault that strikes this call: of those that are due, the one that came first.
@@ -122,14 +130,6 @@ pub(super) fn kind_of(fault: Fault) -> FaultKind {
     }
 }
 
-/// Numbers that look like chance (`SplitMix64`).
-pub(super) fn mix(value: u64) -> u64 {
-    let mut mixed = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +166,28 @@ mod tests {
         };
         assert!((900..1_100).contains(&quarter().len()), "{}", quarter().len());
         assert_eq!(quarter(), quarter());
+    }
+
+    #[test]
+    fn only_changes_that_name_what_is_denied_are_denied() {
+        let mut strikes = Strikes::new(7);
+        strikes.denied.insert("snap-1".to_owned());
+        let named = |action: &str, name: &str, value: &str| Call {
+            params: vec![(name.to_owned(), value.to_owned())],
+            ..call(action, "us-east-1")
+        };
+        for (denied, action, name, value) in [
+            (true, "DeleteSnapshot", "SnapshotId", "snap-1"),
+            (true, "CopySnapshot", "SourceSnapshotId", "snap-1"),
+            (true, "CreateTags", "ResourceId.1", "snap-1"),
+            (false, "DeleteSnapshot", "SnapshotId", "snap-2"),
+            (false, "CopySnapshot", "TagSpecification.1.Tag.1.Value", "snap-1"),
+            (false, "DescribeSnapshots", "SnapshotId", "snap-1"),
+        ] {
+            assert_eq!(strikes.denies(&named(action, name, value)), denied, "{action} {name} {value}");
+        }
+        strikes.clear();
+        assert!(!strikes.denies(&named("DeleteSnapshot", "SnapshotId", "snap-1")));
     }
 
     #[test]

@@ -6,8 +6,9 @@ use snapkeeper_core::plan::FindingKind;
 use snapkeeper_lambda::Report;
 use snapkeeper_reliability::oracle::Told;
 
-/// What a report says; `asked`: what the run's calls that change something were about.
-pub(super) fn told(report: &Report, asked: BTreeSet<String>) -> Told {
+/// What a report says; `asked`: what the run's calls that change something were about; `messages`: what truly arrived
+/// from it at the alert topic.
+pub(super) fn told(report: &Report, asked: BTreeSet<String>, messages: Vec<(String, String)>) -> Told {
     Told {
         succeeded: report.succeeded(),
         applied: report.applied.iter().map(|step| (step.resource.clone(), step.made.clone())).collect(),
@@ -17,6 +18,7 @@ pub(super) fn told(report: &Report, asked: BTreeSet<String>) -> Told {
         findings: report.findings.iter().map(|it| (name(it.kind), it.resource.clone(), it.what.clone())).collect(),
         calls: Some(report.calls.iter().map(|(action, count)| ((*action).to_owned(), *count)).collect()),
         asked: Some(asked),
+        messages: Some(messages),
     }
 }
 

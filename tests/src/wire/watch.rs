@@ -5,10 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use snapkeeper_reliability::{
-    oracle::{Oracle, Rules, Violation, Who},
-    script::REGIONS,
+    oracle::{Oracle, Violation, Who},
+    script::{REGIONS, Script, Setting},
     truth::Truth,
 };
 use snapkeeper_simulator::Simulator;
@@ -31,7 +31,10 @@ pub(super) fn lock(watch: &Shared) -> MutexGuard<'_, Watch> {
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) simulator: Simulator,
+    pub(super) setting: Setting,
     pub(super) strikes: Strikes,
+    /// Whether requests of the jobs are refused for the clock by which they are dated.
+    pub(super) refuses_clock: bool,
     /// The volumes whose snapshots fail or are refused.
     pub(super) bad_volumes: BTreeSet<String>,
     /// Calls of the jobs.
@@ -50,17 +53,17 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Looks on from now, when nothing is there yet.
-    pub(super) fn new(simulator: Simulator, seed: u64) -> Watch {
-        // the defaults of the settings
-        let rules = Rules { default_retention: 7, rpo: TimeDelta::hours(30), most_deleted_percent: 50 };
+    pub(super) fn new(simulator: Simulator, script: &Script) -> Watch {
         let truth = Truth::empty(simulator.now(), &REGIONS);
         Watch {
-            strikes: Strikes::new(seed),
+            setting: script.setting,
+            strikes: Strikes::new(script.seed),
+            refuses_clock: false,
             bad_volumes: BTreeSet::new(),
             calls: 0,
             struck: BTreeMap::new(),
             story: Vec::new(),
-            oracle: Oracle::new(rules, &truth),
+            oracle: Oracle::new(&script.setting, &truth),
             truth,
             origins: Origins::new(),
             locks: BTreeMap::new(),

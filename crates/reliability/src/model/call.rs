@@ -10,15 +10,7 @@ use crate::oracle::Who;
 use crate::script::Fault;
 use crate::truth::Truth;
 use chrono::TimeDelta;
-
-/// How often a call is repeated that certainly had no effect.
-const REPEATS: u32 = 9;
-/// How often a call that may be made twice is repeated after no certain answer.
-const REPEATS_OF_OPEN: u32 = 3;
-/// How many seconds pass before each look for what an open call may have made.
-const LOOKS: [u32; 3] = [1, 4, 10];
-/// How often a volume that was snapshotted a moment ago is tried in all.
-const TRIES_TOO_SOON: u32 = 4;
+use snapkeeper_core::calls::{LOOKS, REPEATS, REPEATS_OF_OPEN, TRIES_TOO_SOON};
 
 /// Whether making a call twice does what making it once does.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -137,9 +129,9 @@ fn page(
 ) -> Result<TimeDelta, Failure> {
     let mut patience = Patience::new(Twice::Harmless);
     loop {
-        let Begun { fault, dies } = begin(world, process, action, region, is_later)?;
+        let Begun { fault, dies } = begin(world, process, action, region, None, is_later)?;
         if dies {
-            return Err(die(process));
+            return Err(die(world, process));
         }
         if let Some(Fault::Slow(seconds)) = fault {
             world.wait(seconds.min(ATTEMPT_TIMEOUT));
@@ -176,7 +168,7 @@ fn repeated(
 
 /// Makes a call that changes something, once.
 fn attempt(world: &mut World, process: &mut Process<'_>, change: &Change) -> Result<Vec<String>, Failure> {
-    let Begun { fault, dies } = begin(world, process, change.action(), change.region(), false)?;
+    let Begun { fault, dies } = begin(world, process, change.action(), change.region(), Some(change.subject()), false)?;
     let who = Who::Run(process.number);
     if let Change::Delete(region, snapshot) = change {
         world.oracle.asks_to_delete(process.number, region, snapshot, &world.truth);
@@ -209,7 +201,7 @@ fn attempt(world: &mut World, process: &mut Process<'_>, change: &Change) -> Res
             Err(Failure::by(fault).unwrap_or_else(Failure::unanswered))
         }
     };
-    if dies { Err(die(process)) } else { outcome }
+    if dies { Err(die(world, process)) } else { outcome }
 }
 
 /// A call that has begun: the fault that strikes it, and whether the process dies before the answer.
@@ -218,12 +210,13 @@ struct Begun {
     dies: bool,
 }
 
-/// Begins a call: numbers it, lets others act before it, and finds what strikes it.
+/// Begins a call: numbers it, lets others act before it, and finds what strikes it. `changed`: what it is to change.
 fn begin(
     world: &mut World,
     process: &mut Process<'_>,
     action: &str,
     region: &str,
+    changed: Option<&str>,
     is_later_page: bool,
 ) -> Result<Begun, Failure> {
     if process.is_dead {
@@ -238,10 +231,15 @@ fn begin(
     }
     let kill = process.killed.filter(|kill| kill.call == number);
     if kill.is_some_and(|kill| !kill.after) {
-        return Err(die(process));
+        return Err(die(world, process));
     }
-    let fault = if world.troubles.is_down(region) || !world.truth.regions.contains_key(region) {
+    let fault = if world.troubles.is_down(region) {
+        world.troubles.count("region down");
         Some(Fault::CutBefore)
+    } else if !world.truth.regions.contains_key(region) {
+        Some(Fault::CutBefore)
+    } else if world.troubles.refuses(changed, world.setting.skew_hours != 0) {
+        Some(Fault::Denied)
     } else {
         world.troubles.strike(action, region, is_later_page)
     };
@@ -251,16 +249,17 @@ fn begin(
     Ok(Begun { fault, dies: kill.is_some() })
 }
 
-fn die(process: &mut Process<'_>) -> Failure {
+fn die(world: &mut World, process: &mut Process<'_>) -> Failure {
     process.is_dead = true;
+    world.troubles.count("killed");
     Failure::killed()
 }
 
 /// How often a call may still be repeated.
 struct Patience {
     twice: Twice,
-    repeats: u32,
-    open: u32,
+    repeats: usize,
+    open: usize,
 }
 
 impl Patience {

@@ -26,7 +26,8 @@ pub(super) enum Kind {
     Killed,
 }
 
-/// An answer that comes after so many seconds is none: the attempt has timed out.
+/// An answer that comes after so many seconds is none: the attempt has timed out. As in
+/// `snapkeeper-aws`, `ATTEMPT_TIMEOUT`.
 pub(super) const ATTEMPT_TIMEOUT: u32 = 30;
 
 impl Failure {

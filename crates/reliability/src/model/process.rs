@@ -3,7 +3,7 @@
 use super::world::World;
 use crate::mutant::lens;
 use crate::oracle::{Begun, Told};
-use crate::script::{self, Act, KEY, Kill};
+use crate::script::{self, Act, Kill};
 use chrono::TimeDelta;
 use snapkeeper_core::plan::{Finding, FindingKind, Kept, Refusal};
 use snapkeeper_core::run;
@@ -67,11 +67,11 @@ impl Outcome {
 
 impl<'a> Process<'a> {
     /// Begins a run: the first delivery of its event, or another one at once, which nothing disturbs. `None` if its
-    /// region is none.
+    /// region is none, or its settings cannot be read.
     pub(super) fn begin(world: &mut World, start: &'a script::Run, is_first: bool) -> Option<Process<'a>> {
         let region = start.region.parse().ok()?;
-        let copy_kms_key = world.setting.with_key.then(|| KEY.to_owned());
-        let settings = Settings { copy_kms_key, ..Settings::default() };
+        // whatever scripts set can be read: `script/make/tests.rs`
+        let settings = Settings::from_variables(world.setting.variables()).ok()?;
         let mut run = run::Run::new(job(start.job), region, start.at, settings);
         if let Some(mutant) = world.mutant {
             lens::run(mutant, &mut run, world.truth.now, TimeDelta::hours(world.setting.skew_hours));

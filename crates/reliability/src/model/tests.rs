@@ -30,7 +30,7 @@ fn script(third_day: Vec<Step>) -> Script {
     steps.extend([Step::Until(at(3, 0)), Step::Calm]);
     steps.extend(days(3, 7));
     steps.extend([Step::Until(at(6, 23)), Step::Healed]);
-    let setting = Setting { page_size: 5, latency_ms: 0, copies_at_once: 20, skew_hours: 48, with_key: true };
+    let setting = Setting { page_size: 5, skew_hours: 48, with_key: true, ..Setting::default() };
     Script { seed: 1, setting, steps }
 }
 
@@ -71,6 +71,37 @@ fn faults_break_no_promise() {
                 let struck = played.faults.contains_key(kind.name());
                 assert!(struck || matches!(when, When::OneIn(_)), "{action} was not struck");
             }
+        }
+    }
+}
+
+#[test]
+fn what_is_denied_for_one_resource_breaks_no_promise() {
+    let home = || HOME.to_owned();
+    for (what, at_least) in
+        [(Pick::Instance(home(), 0), 1), (Pick::Volume(home(), 0), 0), (Pick::Automated(home(), 0), 1)]
+    {
+        let played = check_holds([vec![Step::Trouble(Trouble::Denied(what.clone()))], days(2, 3)].concat());
+        let struck = played.faults.get("denied for one resource").copied().unwrap_or_default();
+        assert!(struck >= at_least, "{what:?}: {struck}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_refused_breaks_no_promise() {
+    let played = check_holds([vec![Step::Trouble(Trouble::ClockRefused)], days(2, 3)].concat());
+    assert!(played.faults["clock refused"] > 0);
+}
+
+#[test]
+fn other_settings_break_no_promise() {
+    for time_zone in ["Asia/Tokyo", "America/Phoenix", "Asia/Kolkata"] {
+        for (default_retention, rpo_hours, max_delete_percent) in [("1d", 26, 0), ("3d 2w", 50, 100)] {
+            let mut script = script(days(2, 3));
+            let setting = script.setting;
+            script.setting = Setting { default_retention, rpo_hours, max_delete_percent, time_zone, ..setting };
+            let played = play_told(&script, None);
+            assert!(played.violations.is_empty(), "{:#?}\n{}", played.violations, played.log.join("\n"));
         }
     }
 }

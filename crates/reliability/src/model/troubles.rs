@@ -23,7 +23,11 @@ pub(super) struct Troubles {
     pub(super) refusals: BTreeMap<String, String>,
     /// The regions in which the key for copies is disabled.
     pub(super) keys_off: BTreeSet<String>,
-    /// How often each fault has struck.
+    /// The instances, volumes and snapshots that the jobs may name in no change.
+    denied: BTreeSet<String>,
+    /// Whether requests dated by a wrong clock are refused.
+    clock_refused: bool,
+    /// How often each fault has struck, and a kill or a region that is down.
     pub(super) struck: BTreeMap<&'static str, u64>,
     down: BTreeSet<String>,
     /// Of a volume, how many of its next snapshots fail.
@@ -49,6 +53,8 @@ impl Troubles {
             copy_time: COPY_TIME,
             refusals: BTreeMap::new(),
             keys_off: BTreeSet::new(),
+            denied: BTreeSet::new(),
+            clock_refused: false,
             struck: BTreeMap::new(),
             down: BTreeSet::new(),
             failures: BTreeMap::new(),
@@ -63,6 +69,8 @@ impl Troubles {
         self.copy_time = COPY_TIME;
         self.refusals.clear();
         self.keys_off.clear();
+        self.denied.clear();
+        self.clock_refused = false;
         self.down.clear();
         self.failures.clear();
         self.faults.clear();
@@ -71,6 +79,20 @@ impl Troubles {
     /// Whether a region does not answer.
     pub(super) fn is_down(&self, region: &str) -> bool {
         self.down.contains(region)
+    }
+
+    /// Whether a call is refused for what it is to change, or for the clock by which it is dated, before any fault can
+    /// strike it.
+    pub(super) fn refuses(&mut self, changed: Option<&str>, is_clock_wrong: bool) -> bool {
+        let why = if self.clock_refused && is_clock_wrong {
+            "clock refused"
+        } else if changed.is_some_and(|it| self.denied.contains(it)) {
+            "denied for one resource"
+        } else {
+            return false;
+        };
+        self.count(why);
+        true
     }
 
     /// The greatest staleness that can strike a reading now.
@@ -86,6 +108,11 @@ impl Troubles {
             }
         }
         TimeDelta::seconds(longest.into())
+    }
+
+    /// Counts what struck a call.
+    pub(super) fn count(&mut self, kind: &'static str) {
+        *self.struck.entry(kind).or_default() += 1;
     }
 
     /// How many readings were stale so far.
@@ -129,7 +156,7 @@ impl Troubles {
             }
         }
         if let Some(fault) = strikes {
-            *self.struck.entry(fault.name()).or_default() += 1;
+            self.count(fault.name());
         }
         strikes
     }
@@ -159,6 +186,13 @@ impl World {
                     self.troubles.refusals.insert(id, code.clone());
                 }
             }
+            Trouble::Denied(what) => {
+                if let Some(Picked::Instance(_, id) | Picked::Volume(_, id) | Picked::Snapshot(_, id)) = self.pick(what)
+                {
+                    self.troubles.denied.insert(id);
+                }
+            }
+            Trouble::ClockRefused => self.troubles.clock_refused = true,
             Trouble::KeyOff(region) => self.disable_key(region),
             Trouble::SlowCopies(hours) => self.troubles.copy_time = TimeDelta::hours((*hours).into()),
             Trouble::SlowSnapshots(hours) => self.troubles.snapshot_time = TimeDelta::hours((*hours).into()),
@@ -210,6 +244,19 @@ mod tests {
         let mut troubles = armed(None, Fault::Expired, When::From(0));
         assert_eq!(troubles.strike("DescribeImages", "us-east-1", false), None);
         assert_eq!(troubles.strike("DescribeImages", "us-east-1", true), Some(Fault::Expired));
+    }
+
+    #[test]
+    fn one_resource_is_denied_and_a_wrong_clock_refused() {
+        let mut troubles = Troubles::new(1);
+        troubles.denied.insert("vol-1".to_owned());
+        assert!(troubles.refuses(Some("vol-1"), true));
+        assert!(!troubles.refuses(Some("vol-2"), true) && !troubles.refuses(None, true));
+        troubles.clock_refused = true;
+        assert!(troubles.refuses(None, true) && !troubles.refuses(None, false));
+        assert_eq!(troubles.struck, BTreeMap::from([("clock refused", 1), ("denied for one resource", 1)]));
+        troubles.calm();
+        assert!(!troubles.refuses(Some("vol-1"), true));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::change::Change;
 use super::troubles::Troubles;
 use crate::mutant::Mutant;
-use crate::oracle::{Oracle, Rules, Who};
+use crate::oracle::{Oracle, Who};
 use crate::script::{Fault, REGIONS, START, Script, Setting, Step, Trouble};
 use crate::truth::{Snapshot, State, Tags, Truth};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -55,11 +55,10 @@ impl World {
     /// The world as it is when a script begins.
     pub(super) fn new(script: &Script, mutant: Option<Mutant>, tells: bool) -> World {
         let truth = Truth::empty(START.parse().unwrap_or_default(), &REGIONS);
-        let rules = Rules { default_retention: 7, rpo: TimeDelta::hours(30), most_deleted_percent: 50 };
         World {
             setting: script.setting,
             mutant,
-            oracle: Oracle::new(rules, &truth),
+            oracle: Oracle::new(&script.setting, &truth),
             truth,
             troubles: Troubles::new(script.seed),
             past: Past::reaching(longest_lag(script)),

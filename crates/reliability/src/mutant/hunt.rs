@@ -14,11 +14,11 @@ pub struct Found {
     pub mutant: Mutant,
     /// How many seeds were tried.
     pub seeds: u32,
-    /// How many of them found it.
+    /// How many of them found it: broke a promise that it is meant to break.
     pub found: u32,
     /// How many seeds it takes from one that finds it to the next: the median; `None` if none found it.
     pub median_gap: Option<u32>,
-    /// By which promise it was found, and by how many seeds.
+    /// Which promises were broken, meant or not, by the seeds that found it, and by how many.
     pub by: BTreeMap<Promise, u32>,
 }
 
@@ -30,12 +30,13 @@ pub fn hunt(mutant: Mutant, seeds: Range<u64>, enough: u32, options: &Options) -
         found.seeds += 1;
         gap += 1;
         let violations = model::play(&make(seed, options), Some(mutant)).violations;
-        if violations.is_empty() {
+        let broken: BTreeSet<Promise> = violations.iter().map(|violation| violation.promise).collect();
+        if !mutant.meant().iter().any(|promise| broken.contains(promise)) {
             continue;
         }
         found.found += 1;
         gaps.push(std::mem::take(&mut gap));
-        for promise in violations.iter().map(|violation| violation.promise).collect::<BTreeSet<_>>() {
+        for promise in broken {
             *found.by.entry(promise).or_default() += 1;
         }
         if found.found >= enough {
@@ -55,6 +56,6 @@ mod tests {
     fn a_bug_that_always_strikes_is_found_by_nearly_each_seed() {
         let found = hunt(Mutant::TagsAfterCreation, 0..20, u32::MAX, &Options::small());
         assert_eq!((found.seeds, found.median_gap), (20, Some(1)));
-        assert!(found.by.contains_key(&Promise::TaggedFromTheStart), "{found:?}");
+        assert_eq!(found.by.get(&Promise::TaggedFromTheStart), Some(&found.found), "{found:?}");
     }
 }

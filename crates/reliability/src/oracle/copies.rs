@@ -3,11 +3,11 @@
 use super::place::{Origin, Places};
 use super::runs::{Broken, Running, Runs};
 use super::snap::Snap;
-use super::{Promise, tags};
+use super::{Promise, Who, tags};
 use crate::script::Job;
 use crate::truth::State;
 use chrono::{DateTime, Utc};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The copies made by runs: by destination and primary.
 pub(super) type Copied = BTreeMap<(String, Origin), Vec<String>>;
@@ -106,7 +106,7 @@ pub(super) fn count(
     let copies = copied.entry((region.to_owned(), source.clone())).or_default();
     copies.retain(|id| place.snapshots.contains_key(id));
     copies.push(id.to_owned());
-    let is_live = |it: &Snap| it.counts() && *it.state.now() != State::Error;
+    let is_live = |it: &Snap| it.is_counterpart() && *it.state.now() != State::Error;
     let live = copies.iter().filter(|it| *it == id || place.snapshots.get(*it).is_some_and(is_live)).count();
     if live == 1 {
         return None;
@@ -121,7 +121,19 @@ pub(super) fn count(
         .filter(|it| it.is(Job::Copier, from) && began.is_none_or(|began| it.may_act_late(began)))
         .collect();
     let doubts: usize = copiers.iter().map(|it| it.doubted(|of| of == primary || Some(of) == volume)).sum();
+    // what a copier made that had another one beside it, neither of the two could know
     let beside = copiers.iter().filter(|it| it.begun.run != run && it.overlaps(running)).count();
+    let makers: BTreeSet<u32> = copies
+        .iter()
+        .filter_map(|it| place.snapshots.get(it).filter(|it| is_live(it)))
+        .filter_map(|it| if let Who::Run(run) = it.who { Some(run) } else { None })
+        .collect();
+    let had_one_beside = |it: &&&Running| {
+        makers.contains(&it.begun.run)
+            && !it.overlaps(running)
+            && copiers.iter().any(|other| other.begun.run < it.begun.run && other.overlaps(it))
+    };
+    let beside = beside + copiers.iter().filter(had_one_beside).count();
     (live > 1 + doubts + beside).then(|| {
         format!(
             "{id} is live copy number {live} of {primary} in {region}, made by {running}, with {doubts} open outcomes \
@@ -133,7 +145,6 @@ pub(super) fn count(
 
 #[cfg(test)]
 mod tests {
-    use super::super::Who;
     use super::super::scene::{HOME, Scene, WEST, Watched, day};
     use super::*;
 
@@ -239,5 +250,19 @@ mod tests {
         beside.check(Promise::OneEach, &[]);
         again(&mut beside, "snap-e");
         beside.check(Promise::OneEach, &["live copy number 3"]);
+
+        // the later one made no more than it could not know of
+        let mut after = copy(&scene(), |_| {});
+        after.begin(Job::Copier, HOME);
+        again(&mut after, "snap-d");
+        for run in [1, 2] {
+            after.oracle.end(run, None, None, &after.scene.truth);
+        }
+        let later = after.begin(Job::Copier, HOME);
+        after.oracle.doubts(later, Some("snap-a"));
+        again(&mut after, "snap-e");
+        after.check(Promise::OneEach, &[]);
+        again(&mut after, "snap-f");
+        after.check(Promise::OneEach, &["live copy number 4"]);
     }
 }

@@ -3,7 +3,7 @@
 use super::Rules;
 use super::history::Window;
 use super::place::{Instance, Place};
-use super::retention::{self, Term, Unit};
+use super::retention::{self, Term};
 use super::snap::Snap;
 use super::tags::{self, Due};
 use crate::truth::Tags;
@@ -47,7 +47,7 @@ pub(super) fn of(place: &Place, rules: &Rules, window: Window, instance: &str, i
                 continue;
             };
             dates.days.extend(terms.iter().map(|term| retention::until(day, *term)));
-            let asked = at_least(place, snap, id, window, day, &terms);
+            let asked = at_least(place, rules, (id, snap), window, day, &terms);
             soonest = Some(soonest.map_or(asked, |other: NaiveDate| other.min(asked)));
         }
         dates.may_lack |= !is_readable;
@@ -63,18 +63,25 @@ pub(super) fn of(place: &Place, rules: &Rules, window: Window, instance: &str, i
 /// The terms that these tags ask for; `None` if they cannot be read.
 fn terms(tags: &Tags, rules: &Rules) -> Option<Vec<Term>> {
     match tags::get(tags, tags::RETENTION) {
-        None => Some(vec![(Unit::Day, u16::try_from(rules.default_retention).unwrap_or(u16::MAX))]),
+        None => Some(rules.default_retention.clone()),
         Some(value) => retention::read(value),
     }
 }
 
 /// The day before which these terms do not let a backup go: the finest term's, or that of a coarser one which nothing
 /// else can cover.
-fn at_least(place: &Place, snap: &Snap, id: &str, window: Window, day: NaiveDate, terms: &[Term]) -> NaiveDate {
+fn at_least(
+    place: &Place,
+    rules: &Rules,
+    (id, snap): (&str, &Snap),
+    window: Window,
+    day: NaiveDate,
+    terms: &[Term],
+) -> NaiveDate {
     let mut least = terms.first().map_or(day, |finest| retention::until(day, *finest));
     for term in terms.iter().skip(1) {
         let until = retention::until(day, *term);
-        if until > least && !may_be_covered(place, snap, id, window, day, *term) {
+        if until > least && !may_be_covered(place, rules, (id, snap), window, day, *term) {
             least = until;
         }
     }
@@ -82,9 +89,16 @@ fn at_least(place: &Place, snap: &Snap, id: &str, window: Window, day: NaiveDate
 }
 
 /// Whether another backup of the volume may have covered the week, month or year.
-fn may_be_covered(place: &Place, snap: &Snap, id: &str, window: Window, day: NaiveDate, term: Term) -> bool {
+fn may_be_covered(
+    place: &Place,
+    rules: &Rules,
+    (id, snap): (&str, &Snap),
+    window: Window,
+    day: NaiveDate,
+    term: Term,
+) -> bool {
     let covers = |other: &Snap| {
-        let taken = other.read.taken.date_naive();
+        let taken = rules.day_of(other.read.taken);
         let lives = |it: &Tags| match tags::due(it) {
             Due::Day(due) => due >= retention::until(taken, term),
             // undated ones are dated in the same run

@@ -26,7 +26,7 @@ pub(super) fn healed(places: &Places, runs: &Runs, now: DateTime<Utc>) -> Vec<St
             wrong.extend(copies_not_held(place, copier, &copies));
         }
         if let Some(manager) = last(runs, Job::Manager, region) {
-            wrong.extend(lingering(places, place, manager, now));
+            wrong.extend(lingering(places, place, manager));
         }
     }
     wrong
@@ -158,14 +158,14 @@ fn copies_not_held(place: &Place, copier: &Running, copies: &Copies<'_>) -> Vec<
     wrong
 }
 
-/// Automated snapshots that were due before today or failed, and that nothing holds.
-fn lingering(places: &Places, place: &Place, manager: &Running, now: DateTime<Utc>) -> Vec<String> {
+/// Automated snapshots that were due before the last manager's day or failed, and that nothing holds.
+fn lingering(places: &Places, place: &Place, manager: &Running) -> Vec<String> {
     // the brake holds until somebody looks
     if manager.failed.iter().any(|(resource, _)| *resource == place.name) {
         return Vec::new();
     }
     let window = manager.window;
-    let is_late = |snap: &Snap| matches!(snap.due(), Due::Day(due) if due < now.date_naive());
+    let is_late = |snap: &Snap| matches!(snap.due(), Due::Day(due) if due < manager.day());
     let lingers = |id: &str, snap: &Snap| {
         (snap.was_due(window, manager.day()) && is_late(snap) || snap.has_failed(window, manager.failed_before))
             && snap.was_free(window)

@@ -242,7 +242,7 @@ fn wrong_later_day(place: &Place, rules: &Rules, running: &Running, id: &str, be
     if before.contains_key(tags::DELETE_ON) || !now.contains_key(tags::DELETE_ON) {
         return None;
     }
-    let taken = snap.read.taken.date_naive();
+    let taken = rules.day_of(snap.read.taken);
     let dates = dates::of(place, rules, running.window, instance, id, taken);
     match tags::due(now) {
         Due::Day(day) if dates.days.contains(&day) => None,

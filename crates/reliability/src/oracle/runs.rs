@@ -17,6 +17,8 @@ pub(super) type Runs = BTreeMap<u32, Running>;
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) begun: Begun,
+    /// The day of its scheduled instant.
+    day: NaiveDate,
     /// What was begun before this and failed may go: somebody has had the time to tell of it.
     pub(super) failed_before: DateTime<Utc>,
     /// From the oldest state that its readings may show.
@@ -45,6 +47,7 @@ pub(super) struct Running {
 impl Running {
     pub(super) fn new(begun: Begun, began: Moment, rules: &Rules) -> Self {
         Self {
+            day: rules.day_of(begun.instant),
             failed_before: begun.instant - rules.rpo,
             window: Window::new(began.at - begun.lag, began),
             begun,
@@ -64,7 +67,7 @@ impl Running {
 
     /// The day of its scheduled instant.
     pub(super) fn day(&self) -> NaiveDate {
-        self.begun.instant.date_naive()
+        self.day
     }
 
     pub(super) fn is(&self, job: Job, region: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Tiny worlds for the tests of the predicates.
 
 use super::{Begun, Oracle, Promise, Rules, Told, Who, tags};
-use crate::script::Job;
+use crate::script::{Job, Setting};
 use crate::truth::{Instance, Region, Snapshot, State, Tags, Truth, Volume};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeSet;
@@ -92,13 +92,18 @@ impl Scene {
 
     /// An oracle over it.
     pub(super) fn watch(&self) -> Watched {
-        Watched { scene: self.clone(), oracle: Oracle::new(rules(), &self.truth), runs: 0 }
+        self.watch_with(Setting::default())
+    }
+
+    /// An oracle over it that knows of other settings.
+    pub(super) fn watch_with(&self, setting: Setting) -> Watched {
+        Watched { scene: self.clone(), oracle: Oracle::new(&setting, &self.truth), runs: 0 }
     }
 }
 
 /// The rules of the default settings.
 pub(super) fn rules() -> Rules {
-    Rules { default_retention: 7, rpo: TimeDelta::hours(30), most_deleted_percent: 50 }
+    Rules::of(&Setting::default())
 }
 
 /// A snapshot in the making.

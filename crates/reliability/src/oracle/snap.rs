@@ -33,8 +33,10 @@ pub(super) struct Snap {
 #[derive(Clone, Debug)]
 pub(super) struct Read {
     pub(super) automated: bool,
-    /// Whether they tell of the volume, and of the primary, of which it truly is.
+    /// Whether they tell of the volume of which it truly is, and of a copy that it is one.
     pub(super) sound: bool,
+    /// Whether they tell of the primary of which it truly is a copy.
+    pub(super) names_primary: bool,
     /// Of which volume they tell.
     pub(super) claimed: Option<Origin>,
     /// The origin region and `Backup_Run`.
@@ -90,6 +92,11 @@ impl Snap {
         self.read.automated && self.read.sound
     }
 
+    /// Whether it counts as the copy that its primary asks for.
+    pub(super) fn is_counterpart(&self) -> bool {
+        self.counts() && self.read.names_primary
+    }
+
     pub(super) fn is_completed(&self) -> bool {
         *self.state.now() == State::Completed
     }
@@ -140,7 +147,8 @@ fn read(it: &truth::Snapshot, place: &str) -> Read {
     let primary = it.copy_of.as_ref().map(|(_, id)| id.as_str());
     Read {
         automated: tags::is_automated(&it.tags),
-        sound: claimed.as_ref() == Some(&it.of) && get(tags::SNAPSHOT) == primary,
+        sound: claimed.as_ref() == Some(&it.of) && get(tags::SNAPSHOT).is_some() == primary.is_some(),
+        names_primary: get(tags::SNAPSHOT) == primary,
         claimed,
         key: get(tags::BACKUP_RUN).map(|run| (it.of.0.clone(), run.to_owned())),
         taken: tags::run_instant(&it.tags).unwrap_or(it.begun),

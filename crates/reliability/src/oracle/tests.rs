@@ -2,7 +2,7 @@
 
 use super::scene::{HOME, Scene, WEST, day};
 use super::{Begun, Promise, Who};
-use crate::script::Job;
+use crate::script::{Job, Setting};
 use crate::truth::State;
 use chrono::TimeDelta;
 
@@ -117,4 +117,59 @@ fn a_copy_outlives_its_primary_as_long_as_its_volume_is_enrolled() {
     watched.begin(Job::Manager, WEST);
     watched.delete(WEST, "snap-c");
     watched.check(Promise::DeletesOnlyWhatMayGo, &["the best backup of vol-a (us-east-1)", "falls from"]);
+}
+
+#[test]
+fn a_day_begins_where_the_settings_say() {
+    for (time_zone, expected) in [("UTC", 0), ("America/Phoenix", 2)] {
+        let mut scene = scene();
+        scene.snapshot(HOME, "snap-old").tags.insert("DeleteOn".to_owned(), "2026-11-22".to_owned());
+        let mut watched = scene.watch_with(Setting { time_zone, ..Setting::default() });
+        watched.begin(Job::Manager, HOME);
+        watched.delete(HOME, "snap-old");
+        let early = vec!["due on 2026-11-22, not on 2026-11-21"; expected];
+        watched.check(Promise::DeletesOnlyWhatMayGo, &early);
+    }
+}
+
+#[test]
+fn where_no_retention_is_said_that_of_the_settings_counts() {
+    for (delete_on, expected) in [("2026-12-06", 0), ("2026-11-25", 1), ("2026-11-29", 1)] {
+        let mut watched = scene().watch_with(Setting { default_retention: "3d 2w", ..Setting::default() });
+        let run = watched.begin(Job::Creator, HOME);
+        watched.scene.backup("snap-a", "vol-a", day(22)).tag("DeleteOn", delete_on);
+        watched.see(Who::Run(run));
+        watched.check(Promise::TaggedFromTheStart, &vec!["with DeleteOn"; expected]);
+    }
+}
+
+#[test]
+fn a_gap_is_as_old_as_the_settings_say() {
+    for (rpo_hours, expected) in [(30, 1), (50, 0)] {
+        let mut scene = Scene::new();
+        scene.truth.now = day(19);
+        scene.instance("i-a", &[("Backup", "Yes")], &["vol-a"]);
+        scene.backup("snap-a", "vol-a", day(20)).tag("DeleteOn", "2026-11-29");
+        let mut watched = scene.watch_with(Setting { rpo_hours, ..Setting::default() });
+        watched.wait(3 * 24);
+        watched.run(Job::Watcher, HOME, &super::scene::done());
+        watched.check(Promise::GapsAreReported, &vec!["does not report no_recent_backup of i-a"; expected]);
+    }
+}
+
+#[test]
+fn the_brake_holds_where_the_settings_say() {
+    for (max_delete_percent, expected) in [(100, 0), (50, 0), (30, 1), (0, 1)] {
+        let mut scene = Scene::new();
+        for n in 0..120 {
+            let id = format!("snap-{n:03}");
+            scene.backup(&id, "vol-a", day(1) + TimeDelta::minutes(n)).tag("DeleteOn", "2026-11-08");
+        }
+        let mut watched = scene.watch_with(Setting { max_delete_percent, ..Setting::default() });
+        watched.begin(Job::Manager, HOME);
+        for n in 0..60 {
+            watched.delete(HOME, &format!("snap-{n:03}"));
+        }
+        watched.check(Promise::DeletesOnlyWhatMayGo, &vec!["the brake should hold"; expected]);
+    }
 }

@@ -248,11 +248,13 @@ impl Watch<'_> {
         let pending: Vec<&&Snap> = copies.iter().filter(|copy| was(copy, State::Pending)).collect();
         if !pending.is_empty() {
             let is_stuck = |copy: &Snap| {
-                copy.counts() && copy.begun < self.long_ago() && copy.state.always(window, |it| *it == State::Pending)
+                copy.is_counterpart()
+                    && copy.begun < self.long_ago()
+                    && copy.state.always(window, |it| *it == State::Pending)
             };
             return pending.iter().all(|copy| is_stuck(copy)).then_some("copy_stuck");
         }
-        if copies.iter().any(|copy| copy.gone.is_none() && copy.counts() && copy.state.existed(window)) {
+        if copies.iter().any(|copy| copy.gone.is_none() && copy.is_counterpart() && copy.state.existed(window)) {
             return Some("copy_failed");
         }
         (copies.is_empty() && primary.read.taken < self.long_ago()).then_some("copy_missing")

@@ -29,7 +29,12 @@ impl Default for Options {
 impl Options {
     /// Small worlds, of which many can be played.
     pub fn small() -> Options {
-        Options { days: 6, instances: 2, mishaps: false, ..Options::default() }
+        Options { days: 6, instances: 2, ..Options::default() }
+    }
+
+    /// The smallest worlds: an instance and a day of troubles, of which the most can be played.
+    pub fn tiny() -> Options {
+        Options { days: 1, instances: 1, mishaps: false, ..Options::default() }
     }
 }
 
@@ -55,6 +60,12 @@ const OWN_TAGS: [&str; 7] =
     ["Source_Devices", "Source_VolumeId", "Source_SnapshotId", "Source_Region", "Backup_Run", "Copy_Dest", "Type"];
 const SPOILED: [&str; 4] = ["", "?", "us-west-2", "/dev/xvda="];
 const CODES: [&str; 3] = ["IncorrectState", "InvalidParameterValue", "SnapshotLimitExceeded"];
+/// What is set for the jobs, where not all is as by default.
+const DEFAULT_RETENTIONS: [&str; 4] = ["7d", "2d", "1d", "3d 2w"];
+const RPO_HOURS: [u16; 3] = [26, 30, 50];
+const BRAKES: [u8; 4] = [0, 30, 50, 100];
+/// In Phoenix the creator is at work in the evening, and the copier just after midnight.
+const TIME_ZONES: [&str; 4] = ["UTC", "Asia/Tokyo", "America/Phoenix", "Asia/Kolkata"];
 
 /// Makes the script of a seed: the same one, whenever and wherever.
 pub fn make(seed: u64, options: &Options) -> Script {
@@ -65,12 +76,14 @@ pub fn make(seed: u64, options: &Options) -> Script {
         steps: Vec::new(),
         at: start(),
     };
-    let setting = maker.setting();
     maker.theme = maker.theme();
+    let setting = maker.setting();
     maker.found();
     let mut days = maker.rng.u32(1..=options.days);
-    if maker.theme != Theme::Mixed {
-        days = days.max(options.days.min(4));
+    match maker.theme {
+        Theme::Mixed => {}
+        Theme::Siege => days = days.max(options.days.min(4)),
+        Theme::Mishap => days = options.days.min(4),
     }
     for day in 0..days {
         maker.day(day);
@@ -125,7 +138,7 @@ enum Theme {
     Mixed,
     /// What goes wrong goes on doing so until the calm.
     Siege,
-    /// A large account, in which nothing is deleted for days and then a tag dates everything.
+    /// A large account, in which nothing is deleted for days and then a script gone wrong dates everything.
     Mishap,
 }
 
@@ -140,12 +153,24 @@ struct Maker {
 
 impl Maker {
     fn setting(&mut self) -> Setting {
-        Setting {
-            page_size: self.one_of(&[5, 5, 7, 1000]),
+        let by_default = Setting {
+            // a large account has pages enough
+            page_size: if self.theme == Theme::Mishap { 1000 } else { self.one_of(&[5, 5, 7, 1000]) },
             latency_ms: self.one_of(&[0, 50, 700]),
             copies_at_once: self.one_of(&[20, 20, 20, 2]),
             skew_hours: self.one_of(&[0, 0, 48, -48]),
             with_key: self.chance(50),
+            ..Setting::default()
+        };
+        if self.chance(50) {
+            return by_default;
+        }
+        Setting {
+            default_retention: self.one_of(&DEFAULT_RETENTIONS),
+            rpo_hours: self.one_of(&RPO_HOURS),
+            max_delete_percent: self.one_of(&BRAKES),
+            time_zone: self.one_of(&TIME_ZONES),
+            ..by_default
         }
     }
 
@@ -159,8 +184,15 @@ impl Maker {
 
     /// What is there at the beginning.
     fn found(&mut self) {
-        let count = if self.theme == Theme::Mishap { 14 } else { self.rng.u32(1..=self.options.instances) };
-        for nth in 0..count {
+        if self.theme == Theme::Mishap {
+            // some fifty volumes of few instances, so that few calls take them
+            for _ in 0..3 {
+                let (data, tags) = (self.rng.u8(15..=20), self.plain_tags());
+                self.steps.push(Step::Act(Act::Launch { region: HOME.to_owned(), data, tags }));
+            }
+            return;
+        }
+        for nth in 0..self.rng.u32(1..=self.options.instances) {
             let region = if nth > 0 && self.chance(20) { WEST } else { HOME };
             let launch = self.launch(region, nth == 0);
             self.steps.push(Step::Act(launch));
@@ -174,11 +206,9 @@ impl Maker {
 
     fn launch(&mut self, region: &str, plain: bool) -> Act {
         let data = self.one_of(&[0, 0, 1, 1, 2]);
-        let mut tags = Vec::new();
+        let mut tags = if plain { self.plain_tags() } else { Vec::new() };
         let mut tag = |key: &str, value: &str| tags.push((key.to_owned(), value.to_owned()));
         if plain {
-            tag("Backup", "Yes");
-            tag("Retention", ["1d", "2d", "1d 1w"][self.rng.usize(..3)]);
             tag("Copy_Dest", WEST);
         } else {
             if !self.chance(8) {
@@ -197,6 +227,12 @@ impl Maker {
             }
         }
         Act::Launch { region: region.to_owned(), data, tags }
+    }
+
+    /// The tags of an instance that is enrolled for certain.
+    fn plain_tags(&mut self) -> Vec<(String, String)> {
+        let retention = self.one_of(&["1d", "2d", "1d 1w"]);
+        [("Backup", "Yes"), ("Retention", retention)].map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec()
     }
 
     fn retention(&mut self) -> &'static str {
@@ -253,12 +289,14 @@ impl Maker {
     fn besiege(&mut self) {
         let region = HOME.to_owned();
         let volume = Pick::Volume(region.clone(), self.rng.usize(..8));
-        let trouble = match self.rng.u32(..10) {
+        let trouble = match self.rng.u32(..12) {
             0..3 => Trouble::Fails(volume, self.rng.u32(2..9)),
             3 => Trouble::Refused(volume, self.one_of(&CODES).to_owned()),
             4 => Trouble::KeyOff(self.one_of(&[WEST, WEST, FAR, HOME]).to_owned()),
             5 => Trouble::SlowCopies(200),
             6 => Trouble::SlowSnapshots(self.one_of(&[30, 200])),
+            7 => Trouble::Denied(self.anything(region)),
+            8 => Trouble::ClockRefused,
             _ => Trouble::Calls {
                 action: Some(
                     self.one_of(&["DeleteSnapshot", "CreateSnapshots", "CopySnapshot", "CopySnapshot"]).to_owned(),
@@ -360,12 +398,24 @@ impl Maker {
         let region = if self.chance(60) { HOME } else { WEST }.to_owned();
         let volume = Pick::Volume(region.clone(), self.rng.usize(..64));
         match self.rng.u32(..100) {
-            0..70 => self.fault(region),
+            0..63 => self.fault(region),
+            63..67 => Trouble::Denied(self.anything(region)),
+            67..70 => Trouble::ClockRefused,
             70..82 => Trouble::Fails(volume, self.rng.u32(1..4)),
             82..87 => Trouble::Refused(volume, self.one_of(&CODES).to_owned()),
             87..91 => Trouble::KeyOff(self.one_of(&[WEST, WEST, FAR, HOME]).to_owned()),
             91..95 => Trouble::SlowCopies(self.one_of(&[2, 30, 200])),
             _ => Trouble::SlowSnapshots(self.one_of(&[2, 30, 50])),
+        }
+    }
+
+    /// Whatever a call of the jobs may name.
+    fn anything(&mut self, region: String) -> Pick {
+        let nth = self.rng.usize(..64);
+        match self.rng.u32(..4) {
+            0 => Pick::Instance(region, nth),
+            1 => Pick::Volume(region, nth),
+            _ => Pick::Automated(region, nth),
         }
     }
 
@@ -387,7 +437,7 @@ impl Maker {
             Fault::Denied,
             Fault::Expired,
         ];
-        const ACTIONS: [&str; 10] = [
+        const ACTIONS: [&str; 11] = [
             "DescribeInstances",
             "DescribeVolumes",
             "DescribeSnapshots",
@@ -398,6 +448,7 @@ impl Maker {
             "CopySnapshot",
             "DeleteSnapshot",
             "CreateTags",
+            "Publish",
         ];
         let kind = self.one_of(&KINDS);
         let of_readings = matches!(kind, Fault::Stale(_) | Fault::Expired);
@@ -421,46 +472,4 @@ impl Maker {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_seed_has_one_script_and_another_seed_another() {
-        let options = Options::default();
-        assert_eq!(make(7, &options), make(7, &options));
-        assert_ne!(make(7, &options).steps, make(8, &options).steps);
-    }
-
-    #[test]
-    fn every_kind_of_step_comes_up() {
-        let mut kinds = std::collections::BTreeSet::new();
-        for seed in 0..2_000 {
-            for step in make(seed, &Options::default()).steps {
-                let told = format!("{step:?}");
-                // the names of the variants, without what they hold
-                let name = |text: &str| text.split(['(', '{', ' ']).next().unwrap_or_default().to_owned();
-                kinds.insert(name(&told));
-                if let Step::Act(act) = &step {
-                    kinds.insert(name(&format!("{act:?}")));
-                }
-                if let Step::Trouble(trouble) = &step {
-                    kinds.insert(name(&format!("{trouble:?}")));
-                    if let Trouble::Calls { kind, .. } = trouble {
-                        kinds.insert(name(&format!("{kind:?}")));
-                    }
-                }
-            }
-        }
-        assert_eq!(kinds.len(), 6 + 12 + 8 + 11, "{kinds:?}");
-    }
-
-    #[test]
-    fn a_script_ends_with_calm_and_two_rounds() {
-        let script = make(3, &Options::default());
-        let calm = script.steps.iter().rposition(|step| *step == Step::Calm).unwrap();
-        let runs =
-            |job| script.steps[calm..].iter().filter(|it| matches!(it, Step::Run(run) if run.job == job)).count();
-        assert_eq!((runs(Job::Creator), runs(Job::Manager), runs(Job::Watcher)), (6, 6, 6));
-        assert_eq!(script.steps.last(), Some(&Step::Healed));
-    }
-}
+mod tests;

@@ -8,12 +8,17 @@ impl fmt::Display for Script {
         let setting = &self.setting;
         writeln!(
             f,
-            "Pages of {}, answers after {} ms, {} copies at once, clock {:+} h, copies {}.",
+            "Pages of {}, answers after {} ms, {} copies at once, clock {:+} h, copies {}, default retention {}, RPO {} h, \
+             brake at {} %, days of {}.",
             setting.page_size,
             setting.latency_ms,
             setting.copies_at_once,
             setting.skew_hours,
-            if setting.with_key { "with a key" } else { "without a key" }
+            if setting.with_key { "with a key" } else { "without a key" },
+            setting.default_retention,
+            setting.rpo_hours,
+            setting.max_delete_percent,
+            setting.time_zone
         )?;
         for (number, step) in self.steps.iter().enumerate() {
             writeln!(f, "{number:4}  {step}")?;
@@ -117,6 +122,8 @@ impl fmt::Display for Trouble {
             Trouble::Up(region) => write!(f, "{region} answers again"),
             Trouble::Fails(volume, times) => write!(f, "the next {times} snapshots of {volume} will fail"),
             Trouble::Refused(volume, code) => write!(f, "snapshots of {volume} are refused: {code}"),
+            Trouble::Denied(what) => write!(f, "changes that name {what} are denied"),
+            Trouble::ClockRefused => f.write_str("requests dated by a wrong clock are refused"),
             Trouble::KeyOff(region) => write!(f, "the key is disabled in {region}"),
             Trouble::SlowCopies(hours) => write!(f, "copies take {hours} hours"),
             Trouble::SlowSnapshots(hours) => write!(f, "snapshots take {hours} hours"),

@@ -1,6 +1,6 @@
 //! How many scripts it takes to find each planted bug.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use snapkeeper_reliability::{
     mutant::{self, Mutant},
@@ -20,14 +20,16 @@ pub(crate) struct Hunted {
     world: World,
     name: &'static str,
     what: &'static str,
+    /// The promises that it is meant to break.
+    meant: &'static [Promise],
     /// How many scripts were played.
     seeds: u64,
-    /// In how many of them a promise was broken.
+    /// In how many of them one of these was broken.
     found: u64,
     /// How many scripts it takes from one that finds it to the next: the median.
     median: Option<u64>,
-    /// By which promises.
-    by: BTreeMap<Promise, u64>,
+    /// Which promises were broken in those scripts, meant or not.
+    by: BTreeSet<Promise>,
 }
 
 /// A hunt ends when so many scripts have found the bug.
@@ -46,9 +48,10 @@ pub(crate) fn hunt(seeds: u64, wire_seeds: u64, tell: impl Fn(&Hunted) + Sync) -
     hunted
 }
 
-/// Whether every bug was found.
+/// Whether every bug of the plans was found. On the wire, where few seeds are played, each bug has a script of its own,
+/// which the tests play.
 pub(crate) fn all_found(hunted: &[Hunted]) -> bool {
-    hunted.iter().all(|bug| bug.found > 0)
+    hunted.iter().all(|bug| bug.found > 0 || bug.world == World::Wire)
 }
 
 fn in_the_model(bug: Mutant, seeds: u64) -> Hunted {
@@ -57,17 +60,18 @@ fn in_the_model(bug: Mutant, seeds: u64) -> Hunted {
         world: World::Plans,
         name: bug.name(),
         what: bug.what(),
+        meant: bug.meant(),
         seeds: found.seeds.into(),
         found: found.found.into(),
         median: found.median_gap.map(u64::from),
-        by: found.by.into_iter().map(|(promise, count)| (promise, count.into())).collect(),
+        by: found.by.into_keys().collect(),
     }
 }
 
 fn on_the_wire(bug: WireBug, seeds: u64) -> Hunted {
     let mut played: Vec<BTreeSet<Promise>> = Vec::new();
     let mut next = 0;
-    while next < seeds && played.iter().filter(|promises| !promises.is_empty()).count() < ENOUGH as usize {
+    while next < seeds && played.iter().filter(|broken| is_found(bug, broken)).count() < ENOUGH as usize {
         let chunk: Vec<u64> = (next..seeds.min(next + AT_A_TIME)).collect();
         next += AT_A_TIME;
         played.extend(parallel::map(&chunk, |seed| {
@@ -75,26 +79,36 @@ fn on_the_wire(bug: WireBug, seeds: u64) -> Hunted {
             violations.iter().map(|broken| broken.promise).collect::<BTreeSet<Promise>>()
         }));
     }
-    summed(bug, played.iter())
+    summed(bug, &played)
+}
+
+/// Whether one of these promises is one that the bug is meant to break.
+fn is_found(bug: WireBug, broken: &BTreeSet<Promise>) -> bool {
+    bug.meant().iter().any(|promise| broken.contains(promise))
 }
 
 /// What the scripts of one bug come to, each with the promises that it broke.
-fn summed<'a>(bug: WireBug, scripts: impl Iterator<Item = &'a BTreeSet<Promise>>) -> Hunted {
-    let (mut seeds, mut gap, mut gaps) = (0, 0, Vec::new());
-    let mut by: BTreeMap<Promise, u64> = BTreeMap::new();
-    for promises in scripts {
-        seeds += 1;
+fn summed(bug: WireBug, scripts: &[BTreeSet<Promise>]) -> Hunted {
+    let (mut gap, mut gaps) = (0, Vec::new());
+    let mut by: BTreeSet<Promise> = BTreeSet::new();
+    for broken in scripts {
         gap += 1;
-        if !promises.is_empty() {
+        if is_found(bug, broken) {
             gaps.push(std::mem::take(&mut gap));
-        }
-        for promise in promises {
-            *by.entry(*promise).or_default() += 1;
+            by.extend(broken);
         }
     }
     gaps.sort_unstable();
-    let (found, median) = (gaps.len() as u64, gaps.get(gaps.len() / 2).copied());
-    Hunted { world: World::Wire, name: bug.name(), what: bug.what(), seeds, found, median, by }
+    Hunted {
+        world: World::Wire,
+        name: bug.name(),
+        what: bug.what(),
+        meant: bug.meant(),
+        seeds: scripts.len() as u64,
+        found: gaps.len() as u64,
+        median: gaps.get(gaps.len() / 2).copied(),
+        by,
+    }
 }
 
 /// The bugs, in Markdown.
@@ -111,9 +125,11 @@ pub(crate) const HEAD: &str = "| Planted bug | What it does | World | Seeds | Fo
                                | --- | --- | --- | ---: | ---: | ---: | --- |\n";
 
 /// A line of the table.
-pub(crate) fn row(Hunted { world, name, what, seeds, found, median, by }: &Hunted) -> String {
+pub(crate) fn row(Hunted { world, name, what, meant, seeds, found, median, by }: &Hunted) -> String {
     let median = median.map_or_else(|| "not found".to_owned(), |median| median.to_string());
-    let by = by.keys().map(|promise| format!("`{promise:?}`")).collect::<Vec<_>>().join(", ");
+    // those that are meant in bold
+    let marks = |promise: &Promise| if meant.contains(promise) { "**" } else { "" };
+    let by = by.iter().map(|promise| format!("{0}`{promise:?}`{0}", marks(promise))).collect::<Vec<_>>().join(", ");
     let world = world.name();
     format!("| `{name}` | {what} | {world} | {seeds} | {found} | {median} | {by} |\n")
 }

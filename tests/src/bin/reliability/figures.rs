@@ -7,7 +7,7 @@ use std::{
 };
 
 use snapkeeper_reliability::{
-    model,
+    count, model,
     oracle::{Promise, Violation},
     script::{Script, start},
 };
@@ -26,7 +26,9 @@ pub(crate) struct Tally {
     runs: u64,
     /// In the model world there are none.
     calls: u64,
-    /// What struck, by kind.
+    /// What was to happen, by kind.
+    scripted: BTreeMap<String, u64>,
+    /// What struck calls, by kind.
     faults: BTreeMap<String, u64>,
     /// The seeds of the scripts that broke a promise, and how.
     broken: Vec<(u64, Violation)>,
@@ -36,7 +38,7 @@ impl Tally {
     /// Plays the scripts of these seeds, on all cores.
     pub(crate) fn of(world: World, seeds: Range<u64>) -> Tally {
         let size = match world {
-            World::Plans => 256,
+            World::Plans | World::Tiny => 256,
             World::Wire => 1,
         };
         let end = seeds.end;
@@ -60,9 +62,8 @@ impl Tally {
         self.days += other.days;
         self.runs += other.runs;
         self.calls += other.calls;
-        for (kind, count) in other.faults {
-            *self.faults.entry(kind).or_default() += count;
-        }
+        add(&mut self.scripted, other.scripted);
+        add(&mut self.faults, other.faults);
         self.broken.extend(other.broken);
     }
 
@@ -92,7 +93,7 @@ impl Tally {
         let [scripts, days, runs, calls] = [self.scripts, self.days, self.runs, self.calls].map(grouped);
         let calls = if self.calls > 0 { format!(", {calls} calls") } else { String::new() };
         let _ = writeln!(text, "{}: {scripts} scripts, {days} days, {runs} runs{calls}", world.name());
-        for (kind, count) in &self.faults {
+        for (kind, count) in self.scripted.iter().chain(&self.faults) {
             let _ = writeln!(text, "{:>12}  {kind}", grouped(*count));
         }
         let _ = writeln!(text, "{} scripts broke a promise", grouped(self.ill()));
@@ -116,20 +117,28 @@ impl Tally {
 /// What came of one script.
 fn one(world: World, seed: u64) -> Tally {
     let script = world.script(seed);
-    let count = |violations: Vec<Violation>| violations.into_iter().map(|broken| (seed, broken)).collect::<Vec<_>>();
+    let owned = |counts: BTreeMap<&'static str, u64>| counts.into_iter().map(|(kind, count)| (kind.to_owned(), count));
+    let scripted = owned(count::count(&script)).collect();
+    let of_seed = |violations: Vec<Violation>| violations.into_iter().map(|broken| (seed, broken)).collect::<Vec<_>>();
     match world {
-        World::Plans => {
+        World::Plans | World::Tiny => {
             let played = in_the_model(&script);
-            let faults = played.faults.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect();
             let (days, runs) = (played.days.into(), played.runs.into());
-            Tally { scripts: 1, days, runs, calls: 0, faults, broken: count(played.violations) }
+            let (faults, broken) = (owned(played.faults).collect(), of_seed(played.violations));
+            Tally { scripts: 1, days, runs, calls: 0, scripted, faults, broken }
         }
         World::Wire => {
             let played = wire::play_blocking(&script, None);
             let (days, runs) = (played.days.into(), played.runs.into());
-            let (calls, faults) = (played.calls, played.faults);
-            Tally { scripts: 1, days, runs, calls, faults, broken: count(played.violations) }
+            let (calls, faults, broken) = (played.calls, played.faults, of_seed(played.violations));
+            Tally { scripts: 1, days, runs, calls, scripted, faults, broken }
         }
+    }
+}
+
+fn add(all: &mut BTreeMap<String, u64>, more: BTreeMap<String, u64>) {
+    for (kind, count) in more {
+        *all.entry(kind).or_default() += count;
     }
 }
 
@@ -154,12 +163,19 @@ pub(crate) fn table(tallies: &[(World, Tally)]) -> String {
         let (name, bound) = (world.name(), tally.bound());
         let _ = writeln!(text, "| {name} | {scripts} | {days} | {runs} | {calls} | {ill} | {bound} |");
     }
+    text.push_str(&by_kind("What the scripts held", tallies, |tally| &tally.scripted));
+    text.push_str(&by_kind("What struck calls", tallies, |tally| &tally.faults));
+    text
+}
+
+/// A table of counts by kind, a column for each world.
+fn by_kind(head: &str, tallies: &[(World, Tally)], of: fn(&Tally) -> &BTreeMap<String, u64>) -> String {
+    let mut text = String::new();
     let names = tallies.iter().map(|(world, _)| world.name()).collect::<Vec<_>>().join(" | ");
-    let _ = writeln!(text, "\n| What struck | {names} |\n| ---{} |", " | ---:".repeat(tallies.len()));
-    let kinds: BTreeSet<&String> = tallies.iter().flat_map(|(_, tally)| tally.faults.keys()).collect();
+    let _ = writeln!(text, "\n| {head} | {names} |\n| ---{} |", " | ---:".repeat(tallies.len()));
+    let kinds: BTreeSet<&String> = tallies.iter().flat_map(|(_, tally)| of(tally).keys()).collect();
     for kind in kinds {
-        let counts =
-            tallies.iter().map(|(_, tally)| tally.faults.get(kind).map_or_else(String::new, |it| grouped(*it)));
+        let counts = tallies.iter().map(|(_, tally)| of(tally).get(kind).map_or_else(String::new, |it| grouped(*it)));
         let _ = writeln!(text, "| {kind} | {} |", counts.collect::<Vec<_>>().join(" | "));
     }
     text
@@ -181,6 +197,17 @@ fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_kind_has_a_row_and_each_world_a_column() {
+        let tally =
+            |kind: &str, count| Tally { faults: BTreeMap::from([(kind.to_owned(), count)]), ..Tally::default() };
+        let tallies = [(World::Plans, tally("killed", 1_200)), (World::Wire, tally("denied", 3))];
+        let table = by_kind("What struck calls", &tallies, |tally| &tally.faults);
+        let expected =
+            "\n| What struck calls | plans | wire |\n| --- | ---: | ---: |\n| denied |  | 3 |\n| killed | 1,200 |  |\n";
+        assert_eq!(table, expected);
+    }
 
     #[test]
     fn numbers_are_grouped_by_three() {

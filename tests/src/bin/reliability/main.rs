@@ -19,8 +19,8 @@ use snapkeeper_tests::wire;
 
 use crate::{bugs::Hunted, figures::Tally};
 
-/// Plays scripts of troubles and looks whether a promise is broken. Exit status 1: one was, or a planted bug was not
-/// found.
+/// Plays scripts of troubles and looks whether a promise is broken. Exit status 1: one was, or a bug planted in the plans
+/// was not found.
 #[derive(Parser)]
 #[command(name = "reliability")]
 struct Arguments {
@@ -32,10 +32,12 @@ struct Arguments {
 enum Command {
     /// Plays scripts in the model world: the plans alone
     Plans(Seeds),
+    /// Plays scripts of one instance and one day in the model world
+    Tiny(Seeds),
     /// Plays scripts on the wire: the real jobs through the real SDK, on the simulator
     Wire(Seeds),
-    /// Plants bugs and tells how many scripts it takes to find each, as a table in Markdown; so many at most, and no more
-    /// when twenty have found it
+    /// Plants bugs and tells how many scripts it takes to find each by what it is meant to break, as a table in Markdown; so
+    /// many at most, and no more when twenty have found it
     Mutants {
         /// How many scripts of the model world for each bug
         #[arg(long, default_value_t = 5_000)]
@@ -62,6 +64,9 @@ enum Command {
         /// How many scripts of the model world
         #[arg(long, default_value_t = 200_000)]
         plans: u64,
+        /// How many scripts of one instance and one day in the model world
+        #[arg(long, default_value_t = 1_000_000)]
+        tiny: u64,
         /// How many scripts on the wire
         #[arg(long, default_value_t = 1_000)]
         wire: u64,
@@ -89,6 +94,8 @@ struct Seeds {
 pub(crate) enum World {
     /// In the model world
     Plans,
+    /// In the model world, with one instance and one day
+    Tiny,
     /// On the wire
     Wire,
 }
@@ -98,6 +105,7 @@ impl World {
     fn script(self, seed: u64) -> Script {
         match self {
             World::Plans => make(seed, &Options::default()),
+            World::Tiny => make(seed, &Options::tiny()),
             World::Wire => make(seed, &wire::options()),
         }
     }
@@ -105,7 +113,7 @@ impl World {
     /// The promises that a script breaks.
     fn broken(self, script: &Script) -> Vec<Promise> {
         let violations = match self {
-            World::Plans => figures::in_the_model(script).violations,
+            World::Plans | World::Tiny => figures::in_the_model(script).violations,
             World::Wire => wire::play_blocking(script, None).violations,
         };
         violations.into_iter().map(|it| it.promise).collect()
@@ -114,6 +122,7 @@ impl World {
     fn name(self) -> &'static str {
         match self {
             World::Plans => "plans",
+            World::Tiny => "tiny",
             World::Wire => "wire",
         }
     }
@@ -122,11 +131,12 @@ impl World {
 fn main() -> anyhow::Result<ExitCode> {
     let is_well = match Arguments::parse().command {
         Command::Plans(seeds) => play(World::Plans, &seeds),
+        Command::Tiny(seeds) => play(World::Tiny, &seeds),
         Command::Wire(seeds) => play(World::Wire, &seeds),
         Command::Mutants { seeds, wire_seeds } => bugs::all_found(&hunt(seeds, wire_seeds)),
         Command::Replay { world, seed, steps, shrink } => replay(world, seed, steps, shrink),
-        Command::Report { plans, wire, seeds, wire_seeds } => {
-            let tallies = [(World::Plans, plans), (World::Wire, wire)].map(|(world, count)| {
+        Command::Report { plans, tiny, wire, seeds, wire_seeds } => {
+            let tallies = [(World::Plans, plans), (World::Tiny, tiny), (World::Wire, wire)].map(|(world, count)| {
                 let tally = Tally::of(world, 0..count);
                 print!("{}", tally.in_words(world));
                 (world, tally)
@@ -167,7 +177,7 @@ fn replay(world: World, seed: u64, steps: Option<Vec<usize>>, shrink: bool) -> b
     println!("{}", in_words(&script, &steps));
     let script = only(&script, &steps);
     let (story, violations, log) = match world {
-        World::Plans => {
+        World::Plans | World::Tiny => {
             let played = model::play_told(&script, None);
             (played.log, played.violations, Vec::new())
         }
