@@ -13,7 +13,7 @@ use snapkeeper_core::{
     run::{Job, Run},
     settings::Settings,
 };
-use snapkeeper_lambda::{Context, Deadline, Progress, Report, clock, environment, perform};
+use snapkeeper_lambda::{Context, Progress, Report, clock, environment, perform};
 use url::Url;
 
 use crate::text;
@@ -77,12 +77,11 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let bar = bar(arguments.job, aws.region());
     let told = bar.clone();
     let context = Context {
-        run: Run::new(arguments.job, aws.region().clone(), at, settings),
-        deadline: Deadline::none(),
         progress: Progress::new(move |done, of| {
             told.set_length(of as u64);
             told.set_position(done as u64);
         }),
+        ..Context::new(Run::new(arguments.job, aws.region().clone(), at, settings))
     };
     let report = job(&aws, &context, &calls).await;
     bar.finish_and_clear();

@@ -21,6 +21,7 @@ pub mod layout;
 #[cfg(test)]
 pub(crate) mod near;
 pub mod notice;
+pub mod plain;
 pub mod plan;
 pub mod retention;
 pub mod run;

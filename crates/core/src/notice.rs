@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::{
+    plain::plain,
     plan::{Action, Finding, FindingKind},
     run::Run,
     tags,
@@ -56,6 +57,7 @@ impl Notice {
             }
             for Finding { resource, what, since, todo, .. } in of_kind {
                 let since = since.map_or_else(String::new, |since| format!(" (since {})", tags::stamp(since)));
+                let (resource, what, todo) = (plain(resource), plain(what), plain(todo));
                 lines.push(format!("- {resource}: {what}{since}\n  → {todo}"));
             }
         }
@@ -118,6 +120,16 @@ Tags that cannot be read
   → see to it
 "
         );
+    }
+
+    #[test]
+    fn what_others_wrote_begins_no_line_of_its_own() {
+        let mut spoofed = finding(FindingKind::Undated, "i-1\n\nAll is well", None);
+        spoofed.what = format!("\u{1b}[2J\n- i-2: {}", "x".repeat(100_000));
+        let body = Notice::digest(&[spoofed], &run(RUN)).body;
+        assert_eq!(body.lines().count(), 5, "{body}");
+        assert!(body.contains("- i-1\\n\\nAll is well: \\u{1b}[2J\\n- i-2: xxx"), "{body}");
+        assert!(body.len() < 5_000);
     }
 
     #[test]

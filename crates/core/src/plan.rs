@@ -1,12 +1,13 @@
 //! A plan: what to do, what to leave alone and why, and what the operator should know.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
 use crate::{
     ids::{ImageId, InstanceId, Region, SnapshotId},
+    plain::plain,
     tags::TagError,
 };
 
@@ -21,11 +22,19 @@ pub struct Plan<A> {
     pub findings: Vec<Finding>,
     /// Why the job refuses to do what it otherwise would: fails the run.
     pub refusals: Vec<Refusal>,
+    /// Numbers worth watching over time, by their names as metrics.
+    pub measures: BTreeMap<&'static str, Measure>,
 }
 
 impl<A> Default for Plan<A> {
     fn default() -> Self {
-        Self { actions: Vec::new(), kept: Vec::new(), findings: Vec::new(), refusals: Vec::new() }
+        Self {
+            actions: Vec::new(),
+            kept: Vec::new(),
+            findings: Vec::new(),
+            refusals: Vec::new(),
+            measures: BTreeMap::new(),
+        }
     }
 }
 
@@ -58,6 +67,33 @@ pub struct Refusal {
     pub resource: String,
     /// Why, and what to do.
     pub cause: String,
+}
+
+/// A number worth watching over time. In a report it is just the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Measure {
+    /// How many.
+    Count(u64),
+    /// How long.
+    Seconds(u64),
+}
+
+impl Measure {
+    /// The number.
+    pub fn value(self) -> u64 {
+        match self {
+            Self::Count(number) | Self::Seconds(number) => number,
+        }
+    }
+
+    /// Its unit, as `CloudWatch` calls it.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Count(_) => "Count",
+            Self::Seconds(_) => "Seconds",
+        }
+    }
 }
 
 /// Why a resource is left alone.
@@ -199,6 +235,12 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The same, fit for one line each.
+    #[must_use]
+    pub fn plain(self) -> Self {
+        Self { resource: plain(&self.resource), what: plain(&self.what), todo: plain(&self.todo), ..self }
+    }
+
     /// A tag that cannot be read.
     pub fn unreadable(resource: impl fmt::Display, error: &TagError) -> Self {
         Self {

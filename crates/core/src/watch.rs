@@ -1,5 +1,7 @@
 //! Finds what is not protected as its tags promise.
 
+mod measures;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
@@ -40,7 +42,12 @@ pub fn destinations(instances: &[Instance], snapshots: &[Snapshot], run: &Run) -
 
 /// Plans the digest: one notice, where there is anything to say and a topic to say it to.
 pub fn plan(inventory: &Inventory, run: &Run) -> Plan<Notice> {
-    let watch = Watch { inventory, run, backups: Backups::of(&inventory.deletion.snapshots) };
+    let watch = Watch {
+        inventory,
+        run,
+        backups: Backups::of(&inventory.deletion.snapshots),
+        volumes: inventory.volumes.iter().map(|volume| (&volume.id, volume)).collect(),
+    };
     let mut findings = Vec::new();
     watch.instances(&mut findings);
     watch.volumes(&mut findings);
@@ -48,21 +55,24 @@ pub fn plan(inventory: &Inventory, run: &Run) -> Plan<Notice> {
     watch.copies(&mut findings);
     watch.deletions(&mut findings);
     findings.sort_by(|a, b| (a.kind, &a.resource, &a.what).cmp(&(b.kind, &b.resource, &b.what)));
+    let measures = watch.measures(&findings);
     let actions = match run.settings.alert_topic {
         Some(_) if !findings.is_empty() => vec![Notice::digest(&findings, run)],
         Some(_) | None => Vec::new(),
     };
-    Plan { actions, findings, ..Plan::default() }
+    Plan { actions, findings, measures, ..Plan::default() }
 }
 
 fn policy(instance: &Instance, run: &Run) -> BackupPolicy {
     BackupPolicy::from_tags(&instance.tags, &run.region, &run.settings.default_retention).0
 }
 
-/// A volume without a recent good backup.
-struct Lacking<'a> {
+/// A volume that is to be backed up.
+struct Promised<'a> {
     device: &'a Device,
+    /// When its last good backup was taken.
     good: Option<DateTime<Utc>>,
+    /// Since when it has waited for the next: that instant, or if there is no good one, since when it has been there.
     since: DateTime<Utc>,
 }
 
@@ -70,9 +80,10 @@ struct Watch<'a> {
     inventory: &'a Inventory,
     run: &'a Run,
     backups: Backups<'a>,
+    volumes: BTreeMap<&'a VolumeId, &'a Volume>,
 }
 
-impl Watch<'_> {
+impl<'a> Watch<'a> {
     /// Whether something that began then has had its time.
     fn is_overdue(&self, since: DateTime<Utc>) -> bool {
         self.run.instant - since > self.run.settings.rpo
@@ -84,7 +95,6 @@ impl Watch<'_> {
 
     /// Enrolled instances without a recent good backup, and tags that cannot be read.
     fn instances(&self, findings: &mut Vec<Finding>) {
-        let created: BTreeMap<&VolumeId, &Volume> = self.inventory.volumes.iter().map(|it| (&it.id, it)).collect();
         for instance in self.inventory.instances.iter().filter(|instance| instance.is_there()) {
             let (policy, errors) =
                 BackupPolicy::from_tags(&instance.tags, &self.run.region, &self.run.settings.default_retention);
@@ -92,21 +102,12 @@ impl Watch<'_> {
             if policy.backup != Choice::Yes {
                 continue;
             }
-            let lacking: Vec<Lacking<'_>> = instance
-                .devices
-                .iter()
-                .filter(|device| !created.get(&device.volume).is_some_and(|volume| volume.is_excluded()))
-                .filter_map(|device| {
-                    let good = self.backups.last_good_at(&home(&device.volume));
-                    let volume = created.get(&device.volume).map(|volume| volume.created);
-                    let since = good.or(device.attached).or(volume).unwrap_or(instance.launched);
-                    self.is_overdue(since).then_some(Lacking { device, good, since })
-                })
-                .collect();
+            let lacking: Vec<Promised<'_>> =
+                self.promised_of(instance).filter(|promised| self.is_overdue(promised.since)).collect();
             let Some(since) = lacking.iter().map(|it| it.since).min() else { continue };
             let volumes: Vec<String> = lacking
                 .iter()
-                .map(|Lacking { device, good, .. }| {
+                .map(|Promised { device, good, .. }| {
                     let last = good
                         .map_or_else(|| "never backed up".to_owned(), |good| format!("last on {}", tags::stamp(good)));
                     format!("{} ({}) {last}", device.volume, device.name)
@@ -124,6 +125,18 @@ impl Watch<'_> {
                 todo: "look at the creator's last reports for this instance, and run it again".to_owned(),
             });
         }
+    }
+
+    /// The volumes of an enrolled instance that are to be backed up.
+    fn promised_of(&self, instance: &'a Instance) -> impl Iterator<Item = Promised<'a>> {
+        let volume_of = move |device: &Device| self.volumes.get(&device.volume).copied();
+        let devices = instance.devices.iter().filter(move |device| !volume_of(device).is_some_and(Volume::is_excluded));
+        devices.map(move |device| {
+            let good = self.backups.last_good_at(&home(&device.volume));
+            let made = volume_of(device).map(|volume| volume.created);
+            let since = good.or(device.attached).or(made).unwrap_or(instance.launched);
+            Promised { device, good, since }
+        })
     }
 
     /// Volumes that nobody protects and nobody left out.

@@ -1,7 +1,7 @@
 //! Carries out a plan, deciding nothing: each action on its own, none stopping another.
 
 use futures::{StreamExt, stream};
-use snapkeeper_core::plan::{Action, Plan};
+use snapkeeper_core::plan::{Action, Finding, Plan};
 
 use crate::{
     context::Context,
@@ -54,7 +54,8 @@ impl Outcome {
 pub async fn apply<A: Action>(plan: Plan<A>, context: &Context, act: impl AsyncFn(&A, &mut Outcome)) -> Report {
     let mut report = Report::of(&context.run);
     report.keep(plan.kept);
-    report.findings = plan.findings;
+    report.findings = plan.findings.into_iter().map(Finding::plain).collect();
+    report.measures = plan.measures;
     report.failed = plan.refusals.into_iter().map(Told::from).collect();
     if context.run.dry_run {
         report.planned = plan.actions.iter().map(|action| step(action, Vec::new())).collect();
@@ -97,5 +98,5 @@ async fn one<A: Action>(action: &A, context: &Context, act: &impl AsyncFn(&A, &m
 }
 
 fn step<A: Action>(action: &A, made: Vec<String>) -> Step {
-    Step { resource: action.resource(), what: action.to_string(), made }
+    Step::new(&action.resource(), &action.to_string(), made)
 }

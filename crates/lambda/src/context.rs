@@ -5,6 +5,8 @@ use std::{fmt, time::Duration};
 use snapkeeper_core::run::Run;
 use tokio::time::Instant;
 
+use crate::reach::Reach;
+
 /// No action is begun when less than this is left: a creation without an answer may have to be looked for, made again and
 /// looked for again.
 const MARGIN_TO_BEGIN: Duration = Duration::from_mins(2);
@@ -20,12 +22,14 @@ pub struct Context {
     pub deadline: Deadline,
     /// Who watches.
     pub progress: Progress,
+    /// Where the webhook of the heartbeat may be.
+    pub reach: Reach,
 }
 
 impl Context {
     /// A run without a deadline that nobody watches.
     pub fn new(run: Run) -> Self {
-        Self { run, deadline: Deadline::none(), progress: Progress::default() }
+        Self { run, deadline: Deadline::none(), progress: Progress::default(), reach: Reach::default() }
     }
 }
 

@@ -4,8 +4,13 @@
 //! (`"detail-type": "Scheduled Event"`, with its `time`); an input of `EventBridge` Scheduler,
 //! `{"scheduled_time": "<aws.scheduler.scheduled-time>"}`; and a test from the console, `{}` or `{"dry_run": true}`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde_json::{Map, Value};
+use snapkeeper_core::plain::plain;
+
+/// How far ahead of the clock a scheduled instant may lie. A schedule starts a run at its instant or later, never earlier,
+/// and the clocks of AWS differ by much less.
+const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// What an invocation asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,21 +30,36 @@ impl Event {
     /// # Errors
     /// If it has none of the three shapes, naming what is not understood.
     pub fn read(event: &Value) -> Result<Self, BadEvent> {
-        let Value::Object(event) = event else { return Err(BadEvent(format!("it is {event}"))) };
+        let Value::Object(event) = event else { return Err(BadEvent::new(format!("it is {event}"))) };
         if let Some(kind) = event.get("detail-type") {
             let source = event.get("source").and_then(Value::as_str).unwrap_or_default();
             if kind != "Scheduled Event" || !["aws.events", "aws.scheduler"].contains(&source) {
-                return Err(BadEvent(format!("its detail-type is {kind} and its source `{source}`")));
+                return Err(BadEvent::new(format!("its detail-type is {kind} and its source `{source}`")));
             }
             return Ok(Self { instant: Some(instant(event, "time")?), dry_run: dry_run(event)? });
         }
         let (known, scheduled): (&[&str], bool) =
             if event.contains_key("scheduled_time") { (&SCHEDULER_KEYS, true) } else { (&["dry_run"], false) };
         if let Some(key) = event.keys().find(|key| !known.contains(&key.as_str())) {
-            return Err(BadEvent(format!("it has the key `{key}`")));
+            return Err(BadEvent::new(format!("it has the key `{key}`")));
         }
         let instant = if scheduled { Some(instant(event, "scheduled_time")?) } else { None };
         Ok(Self { instant, dry_run: dry_run(event)? })
+    }
+
+    /// The instant of the run: the scheduled one, or the present minute.
+    ///
+    /// # Errors
+    /// If it lies in the future. To the manager all would be due that is due by then, and what the creator took then would
+    /// look fresh until then: whoever may invoke a function could set its clock.
+    pub fn instant_at(&self, now: DateTime<Utc>) -> Result<DateTime<Utc>, BadEvent> {
+        match self.instant {
+            None => Ok(now.duration_trunc(TimeDelta::minutes(1)).unwrap_or(now)),
+            Some(instant) if instant - now > AHEAD => {
+                Err(BadEvent::new(format!("its instant {instant:?} lies in the future, it is {now:?}")))
+            }
+            Some(instant) => Ok(instant),
+        }
     }
 }
 
@@ -48,7 +68,7 @@ fn dry_run(event: &Map<String, Value>) -> Result<bool, BadEvent> {
     match event.get("dry_run") {
         None => Ok(false),
         Some(Value::Bool(dry_run)) => Ok(*dry_run),
-        Some(other) => Err(BadEvent(format!("its dry_run is {other}, neither true nor false"))),
+        Some(other) => Err(BadEvent::new(format!("its dry_run is {other}, neither true nor false"))),
     }
 }
 
@@ -57,7 +77,7 @@ fn instant(event: &Map<String, Value>, key: &str) -> Result<DateTime<Utc>, BadEv
     let instant = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
     instant
         .map(|it| it.to_utc())
-        .ok_or_else(|| BadEvent(format!("its {key} is {value}, not an instant such as 2026-11-21T05:00:00Z")))
+        .ok_or_else(|| BadEvent::new(format!("its {key} is {value}, not an instant such as 2026-11-21T05:00:00Z")))
 }
 
 /// An event that is not understood.
@@ -67,6 +87,13 @@ fn instant(event: &Map<String, Value>, key: &str) -> Result<DateTime<Utc>, BadEv
      {{\"scheduled_time\": \"2026-11-21T05:00:00Z\"}} of EventBridge Scheduler, {{}} or {{\"dry_run\": true}}"
 )]
 pub struct BadEvent(String);
+
+impl BadEvent {
+    /// What is not understood, fit for one line: anyone may write into an event.
+    fn new(what: impl AsRef<str>) -> Self {
+        Self(plain(what.as_ref()))
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -126,6 +153,41 @@ mod tests {
         check(r#"{"detail-type": "Scheduled Event", "source": "aws.events"}"#, Err("its time is null"));
         check(r#"{"detail-type": "EBS Snapshot Notification", "source": "aws.ec2"}"#, Err("EBS Snapshot Notification"));
         check(r#"{"Records": []}"#, Err("the key `Records`"));
+        check(r#"{"a\nb\u202e": []}"#, Err(r"the key `a\nb\u{202e}`"));
+    }
+
+    #[test]
+    fn an_event_that_is_long_is_not_repeated_in_full() {
+        let error = Event::read(&json!("x".repeat(1_000_000))).unwrap_err().to_string();
+        assert!(error.len() < 5_000 && error.contains("it is \"xxx"), "{error}");
+    }
+
+    #[test]
+    fn a_run_is_not_of_the_future() {
+        #[track_caller]
+        fn check_at(now: &str, scheduled: Option<&str>, expected: Option<&str>) {
+            let instant = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+            let event = Event { instant: scheduled.map(instant), dry_run: false };
+            match (event.instant_at(instant(now)), expected) {
+                (Ok(read), Some(expected)) => assert_eq!(read, instant(expected)),
+                (Err(error), None) => assert!(error.to_string().contains("lies in the future"), "{error}"),
+                (read, expected) => panic!("{scheduled:?} at {now} is {read:?}, expected {expected:?}"),
+            }
+        }
+        let now = "2026-11-21T05:00:30.5Z";
+        check_at(now, None, Some("2026-11-21T05:00:00Z"));
+        for scheduled in
+            ["2026-11-21T05:00:00Z", "2026-11-21T05:05:30.5Z", "2026-11-20T05:00:00Z", "0000-01-01T00:00:00Z"]
+        {
+            check_at(now, Some(scheduled), Some(scheduled));
+        }
+        for scheduled in ["2026-11-21T05:05:30.501Z", "2026-11-21T06:00:00Z", "2126-11-21T05:00:00Z"] {
+            check_at(now, Some(scheduled), None);
+        }
+        // whatever the clock says, as far as there is time at all
+        let event = |instant| Event { instant: Some(instant), dry_run: false };
+        assert!(event(DateTime::<Utc>::MAX_UTC).instant_at(DateTime::<Utc>::MIN_UTC).is_err());
+        assert!(event(DateTime::<Utc>::MIN_UTC).instant_at(DateTime::<Utc>::MAX_UTC).is_ok());
     }
 
     fn any_json() -> impl Strategy<Value = Value> {

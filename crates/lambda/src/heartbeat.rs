@@ -1,13 +1,17 @@
 //! Tells a webhook that a run began and how it ended, so that a run that never was is missed by someone outside.
 //!
 //! The address is the setting's, with `/start` or `/fail` added as services for this expect; the body says more. It
-//! never fails a run and never goes anywhere else: https only, no redirects, five seconds.
+//! never fails a run and never goes anywhere else: https only, no redirects, no proxy, five seconds, and nowhere near
+//! ([`crate::reach`]).
 
 use std::time::Duration;
 
 use reqwest::{Client, Url, redirect};
 
-use crate::report::Report;
+use crate::{
+    reach::{Reach, Refused},
+    report::Report,
+};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -22,9 +26,8 @@ pub(crate) enum Beat {
 pub(crate) struct Heartbeat(Option<(Client, Url)>);
 
 impl Heartbeat {
-    pub(crate) fn new(url: Option<&Url>) -> Self {
-        let client = || Client::builder().https_only(true).redirect(redirect::Policy::none()).timeout(TIMEOUT).build();
-        Self(url.and_then(|url| match client() {
+    pub(crate) fn new(url: Option<&Url>, reach: &Reach) -> Self {
+        Self(url.and_then(|url| match client(url, reach) {
             Ok(client) => Some((client, url.clone())),
             Err(error) => {
                 tracing::warn!(%error, "no heartbeat");
@@ -40,9 +43,30 @@ impl Heartbeat {
         match client.post(address(url, beat)).body(body).send().await {
             Ok(answer) if answer.status().is_success() => {}
             Ok(answer) => tracing::warn!(status = %answer.status(), ?beat, "the heartbeat was not heard"),
-            Err(error) => tracing::warn!(error = %error.without_url(), ?beat, "the heartbeat was not heard"),
+            Err(error) => {
+                // of the causes, others may hold the host's name
+                let error = match Refused::among_causes_of(&error) {
+                    Some(refused) => refused.to_string(),
+                    None => error.without_url().to_string(),
+                };
+                tracing::warn!(%error, ?beat, "the heartbeat was not heard");
+            }
         }
     }
+}
+
+/// A client for this address alone. A proxy would look the name up by itself, and past the check.
+fn client(url: &Url, reach: &Reach) -> Result<Client, String> {
+    reach.check_url(url).map_err(|refused| refused.to_string())?;
+    Client::builder()
+        .https_only(true)
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .timeout(TIMEOUT)
+        .dns_resolver(reach.clone())
+        .tls_certs_merge(reach.authority())
+        .build()
+        .map_err(|error| error.without_url().to_string())
 }
 
 fn address(url: &Url, beat: Beat) -> Url {

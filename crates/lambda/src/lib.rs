@@ -12,6 +12,7 @@ mod event;
 mod heartbeat;
 mod metrics;
 mod perform;
+mod reach;
 mod report;
 mod serve;
 
@@ -20,6 +21,7 @@ pub use crate::{
     context::{Context, Deadline, Progress},
     event::{BadEvent, Event},
     perform::perform,
+    reach::Reach,
     report::{Report, Step, Told},
     serve::serve,
 };

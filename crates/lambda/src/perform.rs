@@ -21,7 +21,7 @@ pub async fn perform<A, E: std::fmt::Display>(
     let run = &context.run;
     calls.take();
     // a dry run changes nothing, and least of all the monitoring's mind
-    let heartbeat = Heartbeat::new(run.settings.heartbeat_url.as_ref().filter(|_| !run.dry_run));
+    let heartbeat = Heartbeat::new(run.settings.heartbeat_url.as_ref().filter(|_| !run.dry_run), &context.reach);
     heartbeat.tell(Beat::Start, None).await;
     let failed = |cause: String| {
         let mut report = Report::of(run);

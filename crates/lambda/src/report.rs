@@ -7,7 +7,8 @@ use serde::{Serialize, Serializer};
 use snapkeeper_core::{
     ids::Region,
     notice::Notice,
-    plan::{Finding, Kept, Refusal},
+    plain::plain,
+    plan::{Finding, Kept, Measure, Refusal},
     run::{Job, Run},
 };
 
@@ -40,6 +41,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What was left alone, and why.
     pub kept: Vec<Told>,
+    /// Numbers worth watching over time, by their names as metrics.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures: BTreeMap<&'static str, Measure>,
     /// The calls to AWS by API action, repeats included.
     pub calls: BTreeMap<&'static str, u64>,
     /// How long the run took.
@@ -86,15 +90,22 @@ pub struct Told {
 }
 
 impl Told {
-    /// A resource and why.
+    /// A resource and why, each fit for one line.
     pub fn new(resource: impl ToString, cause: impl ToString) -> Self {
-        Self { resource: resource.to_string(), cause: cause.to_string() }
+        Self { resource: plain(&resource.to_string()), cause: plain(&cause.to_string()) }
     }
 }
 
 impl From<Refusal> for Told {
     fn from(Refusal { resource, cause }: Refusal) -> Self {
-        Self { resource, cause }
+        Self::new(resource, cause)
+    }
+}
+
+impl Step {
+    /// An action and what it made, each fit for one line.
+    pub(crate) fn new(resource: &str, what: &str, made: Vec<String>) -> Self {
+        Self { resource: plain(resource), what: plain(what), made }
     }
 }
 
@@ -114,6 +125,7 @@ impl Report {
             unfinished: Vec::new(),
             findings: Vec::new(),
             kept: Vec::new(),
+            measures: BTreeMap::new(),
             calls: BTreeMap::new(),
             duration: Duration::ZERO,
         }
@@ -200,4 +212,58 @@ fn in_seconds<S: Serializer>(instant: &DateTime<Utc>, serializer: S) -> Result<S
 
 fn in_milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(duration.as_millis().try_into().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use snapkeeper_core::{
+        plan::{FindingKind, Plan},
+        settings::Settings,
+    };
+
+    use super::*;
+    use crate::{apply::Outcome, context::Context};
+
+    const SPOOFED: &str = "no\u{1b}[2J\n\u{202e}all is well";
+
+    fn run() -> Run {
+        let instant = "2026-11-21T05:00:00Z".parse().unwrap();
+        Run::new(Job::Watcher, "us-east-1".parse().unwrap(), instant, Settings::default())
+    }
+
+    fn finding() -> Finding {
+        let text = || SPOOFED.to_owned();
+        Finding { kind: FindingKind::Undated, resource: text(), what: text(), since: None, todo: text() }
+    }
+
+    #[tokio::test]
+    async fn nothing_that_others_wrote_reaches_a_terminal_as_it_is() {
+        let told = "no\\u{1b}[2J\\n\\u{202e}all is well";
+        let action = Notice { subject: SPOOFED.to_owned(), body: String::new() };
+        let plan = Plan { actions: vec![action], findings: vec![finding()], ..Plan::default() };
+        let context = Context::new(run());
+        let report = crate::apply(plan, &context, async |_: &Notice, outcome: &mut Outcome| {
+            outcome.done();
+            outcome.failed(SPOOFED, SPOOFED);
+            outcome.kept(SPOOFED, SPOOFED);
+            outcome.unfinished(SPOOFED, SPOOFED);
+        });
+        let report = report.await;
+        for list in [&report.failed, &report.kept, &report.unfinished] {
+            assert_eq!(*list, [Told { resource: told.to_owned(), cause: told.to_owned() }]);
+        }
+        let Finding { resource, what, todo, .. } = &report.findings[0];
+        assert_eq!([resource, what, todo], [told; 3]);
+        assert_eq!(report.applied[0].what, format!("tell the alert topic: {told}"));
+        assert!(!serde_json::to_string(&report).unwrap().contains(['\u{1b}', '\n', '\u{202e}']));
+    }
+
+    #[test]
+    fn a_measure_is_told_as_a_number() {
+        let mut report = Report::of(&run());
+        assert!(serde_json::to_value(&report).unwrap().get("measures").is_none());
+        report.measures = [("VolumesProtected", Measure::Count(3)), ("OldestBackupAge", Measure::Seconds(60))].into();
+        let told = serde_json::to_value(&report).unwrap();
+        assert_eq!(told["measures"], serde_json::json!({"VolumesProtected": 3, "OldestBackupAge": 60}));
+    }
 }

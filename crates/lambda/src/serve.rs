@@ -2,7 +2,6 @@
 
 use std::{io::Write, time::Duration};
 
-use chrono::{DurationRound, TimeDelta};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use snapkeeper_core::{
@@ -16,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     clock,
-    context::{Context, Deadline, Progress},
+    context::{Context, Deadline},
     environment,
     event::Event,
     metrics,
@@ -59,14 +58,13 @@ where
             let (settings, region, aws) = ready.as_ref().map_err(Clone::clone)?;
             let asked = Event::read(&event.payload).map_err(|error| failure("BadEvent", error.to_string()))?;
             let now = clock::now();
-            let instant = asked.instant.unwrap_or_else(|| now.duration_trunc(TimeDelta::minutes(1)).unwrap_or(now));
+            let instant = asked.instant_at(now).map_err(|error| failure("BadEvent", error.to_string()))?;
             let mut settings = settings.clone();
             settings.dry_run |= asked.dry_run;
             let left = event.context.deadline.saturating_sub(now.timestamp_millis().unsigned_abs());
             let context = Context {
-                run: Run::new(job, region.clone(), instant, settings),
                 deadline: Deadline::within(Duration::from_millis(left)),
-                progress: Progress::default(),
+                ..Context::new(Run::new(job, region.clone(), instant, settings))
             };
             let report = perform(aws, &context, calls, run, publish).await;
             tell(&report)

@@ -11,6 +11,7 @@ use crate::{
 
 mod copies;
 mod deletions;
+mod measures;
 
 /// Four hours after the creator's run of that day. The RPO is 30 hours.
 const RUN: &str = "2026-11-21T09:00:00Z";
