@@ -7,6 +7,7 @@ use snapkeeper_core::run::Job::{Copier, Creator};
 use snapkeeper_simulator::{Config, Simulator};
 use snapkeeper_tests::{
     World,
+    policies::access_key,
     python::program,
     world::{START, instant},
 };
@@ -111,8 +112,9 @@ async fn a_copy_carries_the_presigned_url_that_botocore_makes() {
         let tags = json!([{"ResourceType": "snapshot", "Tags": tags}]);
         parameters.push(format!("\"TagSpecifications\": {tags}"));
         let input = format!(
-            r#"{{"region": "us-west-2", "source_region": "us-east-1", "access_key": "AKIDTEST", "secret_key": "secret",
+            r#"{{"region": "us-west-2", "source_region": "us-east-1", "access_key": "{}", "secret_key": "secret",
                 "session_token": null, "timestamp": "{timestamp}", "parameters": {{{}}}}}"#,
+            access_key(Copier, "us-east-1"),
             parameters.join(", ")
         );
         let witness = told(program("presign.py"), &input);

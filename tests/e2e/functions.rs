@@ -4,12 +4,18 @@ use std::process::Command;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use snapkeeper_simulator::{Fault, FaultKind};
+use snapkeeper_simulator::{Config, Fault, FaultKind, Simulator};
 use snapkeeper_tests::{
     World,
     binaries::binary,
     runtime_api::{Posted, invoke},
+    world::instant,
 };
+
+/// A world that begins in the past, whatever the clock says: a function refuses an event of the future.
+async fn world() -> World {
+    World::listening(Simulator::new(Config::starting(instant("2025-11-22T04:00:00Z")))).await
+}
 
 /// Far from now, whatever the clock says.
 fn no_deadline() -> DateTime<Utc> {
@@ -40,16 +46,16 @@ fn report(posted: &Posted) -> &Value {
 
 #[tokio::test]
 async fn each_function_answers_an_event_with_its_report() {
-    let world = World::listener().await;
+    let world = world().await;
     let operator = world.operator("us-east-1").await;
     operator.run_instance(&[], &[("Backup", "Yes"), ("Copy_Dest", "us-west-2")]).await;
-    let at = "2026-11-21T05:00:00Z";
+    let at = "2025-11-22T05:00:00Z";
     for (job, event, applied) in [
         ("creator", scheduled(at), 1),
         ("creator", json!({"scheduled_time": at}), 0),
-        ("copier", scheduled("2026-11-21T06:00:00Z"), 1),
-        ("manager", scheduled("2026-11-21T07:00:00Z"), 0),
-        ("watcher", scheduled("2026-11-21T08:00:00Z"), 0),
+        ("copier", scheduled("2025-11-22T06:00:00Z"), 1),
+        ("manager", scheduled("2025-11-22T07:00:00Z"), 0),
+        ("watcher", scheduled("2025-11-22T08:00:00Z"), 0),
     ] {
         let (posted, output) = invoke(function(job, &world), vec![event.clone()], no_deadline()).await;
         let report = report(&posted[0]);
@@ -68,6 +74,9 @@ async fn each_function_answers_an_event_with_its_report() {
             (&json!(job), &json!(applied), &json!(1))
         );
         let told = metrics["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
+        let protected = (job == "watcher").then_some((1, 3 * 3_600));
+        let told_so = |name: &str| metrics.get(name).and_then(Value::as_i64);
+        assert_eq!(told_so("VolumesProtected").zip(told_so("OldestBackupAge")), protected, "{job}: {metrics}");
         assert!(told.iter().all(|metric| metrics.get(metric["Name"].as_str().unwrap()).is_some_and(Value::is_u64)));
         world.settle().await;
     }
@@ -75,14 +84,14 @@ async fn each_function_answers_an_event_with_its_report() {
 
 #[tokio::test]
 async fn a_failed_invocation_posts_an_error_that_carries_the_report() {
-    let world = World::listener().await;
+    let world = world().await;
     let operator = world.operator("us-east-1").await;
     let broken = operator.run_instance(&[], &[("Backup", "Yes")]).await;
     operator.run_instance(&[], &[("Backup", "Yes")]).await;
     let volume = operator.volumes(&broken).await.into_values().next().unwrap();
     world.simulator().inject(Fault::new("CreateSnapshot", FaultKind::Deny).on(&volume).always());
     let (posted, output) =
-        invoke(function("creator", &world), vec![scheduled("2026-11-21T05:00:00Z")], no_deadline()).await;
+        invoke(function("creator", &world), vec![scheduled("2025-11-22T05:00:00Z")], no_deadline()).await;
     let Posted::Error(error) = &posted[0] else { panic!("{posted:?}") };
     assert_eq!(error["errorType"], "RunFailed");
     let message = error["errorMessage"].as_str().unwrap();
@@ -96,7 +105,7 @@ async fn a_failed_invocation_posts_an_error_that_carries_the_report() {
 
 #[tokio::test]
 async fn an_event_that_is_not_understood_does_nothing_and_says_why() {
-    let world = World::listener().await;
+    let world = world().await;
     world.operator("us-east-1").await.run_instance(&[], &[("Backup", "Yes")]).await;
     let events = vec![json!({"dryrun": true}), json!({"dry_run": true}), json!({"Records": []})];
     let (posted, _) = invoke(function("creator", &world), events, no_deadline()).await;
@@ -115,8 +124,26 @@ async fn an_event_that_is_not_understood_does_nothing_and_says_why() {
 }
 
 #[tokio::test]
+async fn an_event_of_the_future_does_nothing_and_says_why() {
+    let world = world().await;
+    world.operator("us-east-1").await.run_instance(&[], &[("Backup", "Yes")]).await;
+    world.simulator().forget_calls();
+    for job in ["creator", "copier", "manager", "watcher"] {
+        let events = vec![scheduled("2999-11-22T05:00:00Z"), json!({"scheduled_time": "2999-11-22T05:00:00Z"})];
+        let (posted, _) = invoke(function(job, &world), events, no_deadline()).await;
+        for posted in posted {
+            let Posted::Error(error) = &posted else { panic!("{posted:?}") };
+            assert_eq!(error["errorType"], "BadEvent");
+            let message = error["errorMessage"].as_str().unwrap();
+            assert!(message.contains("its instant 2999-11-22T05:00:00Z lies in the future"), "{message}");
+        }
+    }
+    assert_eq!(world.simulator().calls(), []);
+}
+
+#[tokio::test]
 async fn a_setting_that_cannot_be_read_stops_the_run_before_it_does_anything() {
-    let world = World::listener().await;
+    let world = world().await;
     world.operator("us-east-1").await.run_instance(&[], &[("Backup", "Yes")]).await;
     world.simulator().forget_calls();
     let mut creator = function("creator", &world);
@@ -132,10 +159,10 @@ async fn a_setting_that_cannot_be_read_stops_the_run_before_it_does_anything() {
 
 #[tokio::test]
 async fn a_deadline_that_has_come_leaves_the_rest_unfinished() {
-    let world = World::listener().await;
+    let world = world().await;
     world.operator("us-east-1").await.run_instance(&[], &[("Backup", "Yes")]).await;
     let past = "2020-01-01T00:00:00Z".parse().unwrap();
-    let (posted, _) = invoke(function("creator", &world), vec![scheduled("2026-11-21T05:00:00Z")], past).await;
+    let (posted, _) = invoke(function("creator", &world), vec![scheduled("2025-11-22T05:00:00Z")], past).await;
     let Posted::Error(error) = &posted[0] else { panic!("{posted:?}") };
     assert!(
         error["errorMessage"].as_str().unwrap().contains("the deadline came before everything was read"),

@@ -1,5 +1,6 @@
 //! What the jobs do together, written once and run against each door: the simulator inside the process, the simulator
-//! over HTTP, and moto.
+//! over HTTP, and moto. Everywhere each job runs under the policy with which it is deployed, in moto as far as moto
+//! evaluates it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +21,7 @@ macro_rules! scenarios {
             $(#[tokio::test] async fn $ours() { super::$ours(super::World::listener().await).await; })*
         }
         mod moto {
-            $(#[tokio::test] async fn $scenario() { super::$scenario(super::World::moto()).await; })*
+            $(#[tokio::test] async fn $scenario() { super::$scenario(super::World::moto_under_policies()).await; })*
         }
     };
 }

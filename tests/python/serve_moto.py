@@ -1,9 +1,15 @@
 """Serves moto's EC2, SNS and STS on a free port of 127.0.0.1, until standard input is closed.
 
-Prints one line, `listening on http://127.0.0.1:PORT`. Ends with the process that holds the other end of
-standard input, however that process ends.
+    serve_moto.py [POLICIES]
+
+POLICIES is a JSON object of policies by name. With it there is a user for each of them, and IAM is enforced: see
+moto_users.py.
+
+Prints two lines: `listening on http://127.0.0.1:PORT`, and a JSON object of keys by user, which is empty where there
+are none. Ends with the process that holds the other end of standard input, however that process ends.
 """
 
+import json
 import logging
 import os
 import sys
@@ -13,7 +19,9 @@ from threading import Lock
 # which DescribeSnapshots lists among one's own (see life_of_a_snapshot.py, NOT_COMPARED).
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+sys.dont_write_bytecode = True  # nothing of the tests' own is left beside them
 
+import moto_users
 from moto.core.responses import ActionResult
 from moto.ec2.responses import EC2Response
 from moto.server import ThreadedMotoServer
@@ -25,7 +33,10 @@ def main():
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()
-    print(f"listening on http://127.0.0.1:{port}", flush=True)
+    endpoint = f"http://127.0.0.1:{port}"
+    keys = moto_users.make(endpoint, json.loads(sys.argv[1])) if len(sys.argv) > 1 else {}
+    print(f"listening on {endpoint}")
+    print(json.dumps(keys), flush=True)
     sys.stdin.buffer.read()
 
 

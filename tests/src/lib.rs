@@ -12,9 +12,11 @@
 )]
 
 pub mod binaries;
+pub mod deployment;
 pub mod moto;
 pub mod operator;
 pub mod parallel;
+pub mod policies;
 pub mod python;
 pub mod runtime_api;
 pub mod wire;

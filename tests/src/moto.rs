@@ -1,6 +1,7 @@
 //! moto: an EC2 that we did not write. Ends with the test that started it.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{BufRead, BufReader, Read, Seek},
     net::{SocketAddr, TcpListener, TcpStream},
@@ -8,6 +9,8 @@ use std::{
     thread,
     time::Duration,
 };
+
+use serde_json::Value;
 
 use crate::{binaries::Process, python};
 
@@ -18,6 +21,8 @@ const LOOKS: u32 = 600;
 pub struct Moto {
     _process: Process,
     endpoint: String,
+    /// Access keys and their secrets, by the user who has them. Where there are none, any key may do anything.
+    keys: BTreeMap<String, (String, String)>,
 }
 
 impl Moto {
@@ -26,13 +31,28 @@ impl Moto {
     /// # Panics
     /// If it does not start.
     pub fn start() -> Self {
+        Self::served(&mut python::program("serve_moto.py"))
+    }
+
+    /// Starts one like that, with a user for each of these policies and one who may do anything: see `moto_users.py`.
+    ///
+    /// # Panics
+    /// If it does not start, or does not take a policy.
+    pub fn under(policies: &Value) -> Self {
+        Self::served(python::program("serve_moto.py").arg(policies.to_string()))
+    }
+
+    fn served(command: &mut Command) -> Self {
         let mut log = Log::new();
-        let mut process = Process::start(python::program("serve_moto.py").stderr(log.writer()));
-        let mut line = String::new();
-        BufReader::new(process.output()).read_line(&mut line).expect("its address");
-        let address = line.trim().strip_prefix("listening on ").map(str::to_owned);
-        let endpoint = address.unwrap_or_else(|| panic!("moto does not start: {line}\n{}", log.text()));
-        Self { _process: process, endpoint }
+        let mut process = Process::start(command.stderr(log.writer()));
+        let mut lines = BufReader::new(process.output()).lines();
+        let mut line = || lines.next().and_then(Result::ok).unwrap_or_default();
+        let (address, keys) = (line(), line());
+        let endpoint = address.strip_prefix("listening on ").map(str::to_owned);
+        match (endpoint, serde_json::from_str(&keys)) {
+            (Some(endpoint), Ok(keys)) => Self { _process: process, endpoint, keys },
+            (_, _) => panic!("moto does not start: {address}\n{keys}\n{}", log.text()),
+        }
     }
 
     /// Starts moto's own server, as a user would and as it was published.
@@ -62,7 +82,7 @@ impl Moto {
                 return None;
             }
             if TcpStream::connect(address).is_ok() {
-                return Some(Self { _process: process, endpoint: format!("http://{address}") });
+                return Some(Self { _process: process, endpoint: format!("http://{address}"), keys: BTreeMap::new() });
             }
             thread::sleep(Duration::from_millis(100));
         }
@@ -72,6 +92,11 @@ impl Moto {
     /// Its address.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// The access key of a user, and its secret.
+    pub fn keys_of(&self, user: &str) -> Option<(String, String)> {
+        self.keys.get(user).cloned()
     }
 }
 

@@ -1,8 +1,9 @@
 //! An AWS to run jobs in.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use snapkeeper_aws::{Aws, Options};
 use snapkeeper_core::{
     calls::Calls,
@@ -12,10 +13,12 @@ use snapkeeper_core::{
 use snapkeeper_lambda::{Context, Report, perform};
 use snapkeeper_simulator::{Config, Listener, Simulator};
 
-use crate::{moto::Moto, operator::Operator};
+use crate::{moto::Moto, operator::Operator, policies};
 
 /// The account that every key belongs to, in the simulator and in moto.
 pub const ACCOUNT: &str = "123456789012";
+/// The region for which moto is told the jobs' policies.
+const HOME: &str = "us-east-1";
 /// The instant at which a simulated world begins: a Saturday.
 pub const START: &str = "2026-11-21T04:00:00Z";
 
@@ -29,10 +32,12 @@ pub enum Door {
     Moto(Moto),
 }
 
-/// An AWS to run jobs in.
+/// An AWS to run jobs in. In the simulator, each runs under the policy with which it is deployed.
 pub struct World {
     door: Door,
     settings: Vec<(String, String)>,
+    /// Policies in place of those in the files.
+    policies: BTreeMap<Job, Value>,
 }
 
 impl World {
@@ -43,30 +48,53 @@ impl World {
 
     /// This simulator, inside the process.
     pub fn of(simulator: Simulator) -> Self {
-        Self { door: Door::InProcess(simulator), settings: Vec::new() }
+        Self::behind(Door::InProcess(simulator))
     }
 
     /// The simulator over HTTP, on a free port of the loopback interface.
     pub async fn listener() -> Self {
-        let simulator = Simulator::new(Config::starting(instant(START)));
+        Self::listening(Simulator::new(Config::starting(instant(START)))).await
+    }
+
+    /// This simulator, over HTTP.
+    pub async fn listening(simulator: Simulator) -> Self {
         let listener = simulator.listen(([127, 0, 0, 1], 0).into()).await.expect("a free port");
-        Self { door: Door::Listener(simulator, listener), settings: Vec::new() }
+        Self::behind(Door::Listener(simulator, listener))
     }
 
     /// moto, started for this world alone.
     pub fn moto() -> Self {
-        Self { door: Door::Moto(Moto::start()), settings: Vec::new() }
+        Self::behind(Door::Moto(Moto::start()))
+    }
+
+    /// moto, started for this world alone, where the jobs may do what their policies allow, as far as moto evaluates
+    /// them: see `moto_users.py`.
+    pub fn moto_under_policies() -> Self {
+        let document = |job: Job| (job.name().to_owned(), policies::document(job, HOME, &topic_in(HOME)));
+        let documents: Value = Job::ALL.into_iter().map(document).collect();
+        Self::behind(Door::Moto(Moto::under(&documents)))
     }
 
     /// moto's own server, as a user would start it, without what the other one mends for us.
     pub fn moto_as_published() -> Self {
-        Self { door: Door::Moto(Moto::as_published()), settings: Vec::new() }
+        Self::behind(Door::Moto(Moto::as_published()))
+    }
+
+    fn behind(door: Door) -> Self {
+        Self { door, settings: Vec::new(), policies: BTreeMap::new() }
     }
 
     /// With a setting, such as `("RPO_HOURS", "24")`.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.settings.push((format!("SNAPKEEPER_{name}"), value.to_owned()));
+        self
+    }
+
+    /// With another policy for a job than that of its file, in whatever region it runs.
+    #[must_use]
+    pub fn with_policy(mut self, job: Job, document: Value) -> Self {
+        self.policies.insert(job, document);
         self
     }
 
@@ -99,7 +127,16 @@ impl World {
 
     /// An operator with the SDK's own client in a region.
     pub async fn operator(&self, region: &str) -> Operator {
-        Operator::new(&self.options(region, &Calls::default())).await
+        let keys = match &self.door {
+            Door::InProcess(_) | Door::Listener(..) => anyone(),
+            Door::Moto(moto) => moto.keys_of("operator").unwrap_or_else(anyone),
+        };
+        Operator::new(&self.options(region, &Calls::default(), keys)).await
+    }
+
+    /// The SDK's own client in a region, for whoever has the keys of a job that runs in `home`.
+    pub async fn with_keys_of(&self, job: Job, home: &str, region: &str) -> Operator {
+        Operator::new(&self.options(region, &Calls::default(), self.keys_of(job, home))).await
     }
 
     /// Lets enough time pass for all snapshots and copies under way.
@@ -156,7 +193,9 @@ impl World {
     /// Runs the job of a context.
     pub async fn run_in(&self, context: &Context) -> Report {
         let calls = Calls::default();
-        let aws = Aws::connect(self.options(context.run.region.as_str(), &calls)).await.expect("a region");
+        let region = context.run.region.as_str();
+        let keys = self.keys_of(context.run.job, region);
+        let aws = Aws::connect(self.options(region, &calls, keys)).await.expect("a region");
         match context.run.job {
             Job::Creator => perform(&aws, context, &calls, snapkeeper_creator::run, Aws::publish).await,
             Job::Copier => perform(&aws, context, &calls, snapkeeper_copier::run, Aws::publish).await,
@@ -165,11 +204,31 @@ impl World {
         }
     }
 
-    fn options(&self, region: &str, calls: &Calls) -> Options {
+    /// The keys of a job that runs in a region. In the simulator they may do what its policy allows.
+    fn keys_of(&self, job: Job, region: &str) -> (String, String) {
+        let simulator = match &self.door {
+            Door::InProcess(simulator) | Door::Listener(simulator, _) => simulator,
+            Door::Moto(moto) => return moto.keys_of(job.name()).unwrap_or_else(anyone),
+        };
+        let key = policies::access_key(job, region);
+        simulator.attach_policy(&key, policies::policy(&self.policy_of(job, region)));
+        (key, anyone().1)
+    }
+
+    fn policy_of(&self, job: Job, region: &str) -> Value {
+        if let Some(document) = self.policies.get(&job) {
+            return document.clone();
+        }
+        let mut settings = self.settings.iter();
+        let topic = settings.find(|(name, _)| name == "SNAPKEEPER_ALERT_TOPIC_ARN").map(|(_, topic)| topic.clone());
+        policies::document(job, region, &topic.unwrap_or_else(|| topic_in(region)))
+    }
+
+    fn options(&self, region: &str, calls: &Calls, keys: (String, String)) -> Options {
         Options {
             region: Some(region.parse().expect("a region")),
             endpoint_url: self.endpoint(),
-            keys: Some(("AKIDTEST".to_owned(), "secret".to_owned())),
+            keys: Some(keys),
             http_client: match &self.door {
                 Door::InProcess(simulator) => Some(simulator.http_client()),
                 Door::Listener(..) | Door::Moto(_) => None,
@@ -179,6 +238,16 @@ impl World {
             ..Options::default()
         }
     }
+}
+
+/// The keys of someone to whom no policy is attached.
+fn anyone() -> (String, String) {
+    ("AKIDTEST".to_owned(), "secret".to_owned())
+}
+
+/// A topic in a region.
+fn topic_in(region: &str) -> String {
+    format!("arn:aws:sns:{region}:{ACCOUNT}:alerts")
 }
 
 /// Reads an instant.

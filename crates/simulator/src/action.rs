@@ -3,6 +3,7 @@
 //! An action is a function from parameters to an [`Act`]. The act owns what it needs and runs only after every
 //! parameter was found to have been read, so that no action can ignore one or have an effect before it knows them all.
 
+use crate::iam::ask::Ask;
 use crate::model::Here;
 use crate::wire::error::Error;
 use crate::wire::request::Params;
@@ -36,10 +37,27 @@ pub(crate) fn run(service: Service, action: &str, params: &Params, here: &mut He
         Service::Sts => (sts::read(action, params)?, None),
     };
     params.all_read()?;
+    authorise(service, action, params, here)?;
     if dry_run == Some(true) {
         return Err(Error::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set."));
     }
     act(here)
+}
+
+/// Refuses what the caller's policy does not let it do, on every resource that is concerned.
+fn authorise(service: Service, action: &str, params: &Params, here: &mut Here<'_>) -> Result<(), Error> {
+    let Some(policy) = here.policy else { return Ok(()) };
+    let (code, asks): (&str, Vec<Ask>) = match service {
+        Service::Ec2 => ("UnauthorizedOperation", ec2::asks(action, params, here)?),
+        Service::Sns => ("AuthorizationError", sns::asks(action, params, here)),
+        // "No permissions are required to perform this operation", GetCallerIdentity
+        Service::Sts => return Ok(()),
+    };
+    for ask in asks {
+        let ask = ask.called_in(here.place);
+        policy.check(&ask).map_err(|why| Error::new(code, format!("User: {} {why}", here.caller)))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

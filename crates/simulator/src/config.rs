@@ -35,10 +35,6 @@ pub struct Config {
     pub page_size: usize,
     /// How far back stale readings reach. Where it is no time, nothing is remembered and no reading is stale.
     pub remembers: Duration,
-    /// Whether `DeleteSnapshot` is held to what the manager's IAM policy allows: of a snapshot without
-    /// `Type=Automated`, or with a tag `KeepForever`, it is `UnauthorizedOperation` for every access key but
-    /// [`OPERATOR`](crate::OPERATOR). It stands in for that policy as long as none is evaluated here.
-    pub holds_the_line: bool,
 }
 
 impl Config {
@@ -57,7 +53,6 @@ impl Config {
             copies_at_once: 20,
             page_size: 1000,
             remembers: Duration::ZERO,
-            holds_the_line: false,
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::action::{self, is_describe};
 use crate::config::{Config, Rates};
 use crate::fault::{FaultKind, Faults, Target};
+use crate::iam::Policy;
 use crate::model::ids::{Ids, hash};
 use crate::model::{Here, Place, REGIONS, World};
 use crate::rates::Buckets;
@@ -24,6 +25,8 @@ pub(crate) struct State {
     pub(crate) calls: Vec<Call>,
     /// Whether a request that is dated by a wrong clock is refused.
     pub(crate) refuses_skewed: bool,
+    /// By access key. Whoever has none may do all.
+    pub(crate) policies: BTreeMap<String, Policy>,
     /// Calls that take effect later, by when.
     late: BTreeMap<DateTime<Utc>, Vec<Late>>,
     buckets: Buckets,
@@ -65,6 +68,7 @@ impl State {
             faults: Faults::new(config.seed),
             calls: Vec::new(),
             refuses_skewed: false,
+            policies: BTreeMap::new(),
             late: BTreeMap::new(),
             buckets: Buckets::default(),
             request_ids: Ids::new(hash(&format!("requests {}", config.seed))),
@@ -194,7 +198,8 @@ impl State {
         if !is_describe(action) {
             self.world.will_change(place, now);
         }
-        let mut here = Here { world: &mut self.world, place, caller, now };
+        let policy = self.policies.get(caller);
+        let mut here = Here { world: &mut self.world, place, caller, policy, now };
         action::run(service, action, &params, &mut here)
     }
 }

@@ -8,6 +8,8 @@
 //!                     │
 //!                   wire      parameters in, XML out
 //!                     │
+//!                   iam       what the caller's policy lets it do
+//!                     │
 //!                   ec2, sns, sts    one function an action: read all parameters, then act
 //!                     │
 //!                   model     what exists and existed, and what time does to it
@@ -29,6 +31,7 @@ mod door;
 mod ec2;
 mod fault;
 mod handle;
+mod iam;
 mod model;
 mod operator;
 mod rates;
@@ -46,6 +49,7 @@ pub use config::{Config, Rates};
 pub use door::listener::Listener;
 pub use fault::{Fault, FaultKind};
 pub use model::ids::mix;
+pub use iam::{Policy, PolicyError};
 pub use model::image::{Image, ImageDevice, ImageState};
 pub use model::instance::{Instance, InstanceState};
 pub use model::lock::{Lock, LockMode};

@@ -6,6 +6,7 @@ use crate::door::in_process::InProcess;
 use crate::door::listener::Listener;
 use crate::fault::Fault;
 use crate::handle::{Exchange, State};
+use crate::iam::Policy;
 use crate::model::image::Image;
 use crate::model::instance::Instance;
 use crate::model::keys;
@@ -64,6 +65,12 @@ impl Simulator {
     /// Listens for HTTP/1 at an address; port 0 takes a free one.
     pub async fn listen(&self, address: SocketAddr) -> std::io::Result<Listener> {
         Listener::open(self.clone(), address).await
+    }
+
+    /// Attaches a policy to an access key, in place of the one that it had: from now on calls with this key may do what
+    /// the policy allows, and nothing else. Whoever has no policy may do all.
+    pub fn attach_policy(&self, access_key: &str, policy: Policy) {
+        self.state().policies.insert(access_key.to_owned(), policy);
     }
 
     /// Makes a KMS key, named by alias or id, or enables it again. A copy that has lost its key stays lost.

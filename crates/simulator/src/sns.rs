@@ -1,7 +1,8 @@
 //! SNS: topics, subscriptions, messages.
 
 use crate::action::{Read, act};
-use crate::model::Here;
+use crate::iam::ask::Ask;
+use crate::model::{Here, Place};
 use crate::record::Published;
 use crate::wire::error::Error;
 use crate::wire::request::Params;
@@ -21,6 +22,18 @@ pub(crate) fn read(action: &str, params: &Params) -> Read {
     }
 }
 
+/// What an action asks of the caller's policy: each is about one topic. Source: Service Authorization Reference.
+pub(crate) fn asks(action: &str, params: &Params, here: &Here<'_>) -> Vec<Ask> {
+    let named = params.text("TopicArn").map(str::to_owned);
+    let topic = named.unwrap_or_else(|| topic_arn(here.place, params.text("Name").unwrap_or_default()));
+    let owner = Place::of_arn(&topic).map(|place| place.account).unwrap_or_default();
+    vec![Ask::new(format!("sns:{action}"), topic).with("aws:ResourceAccount", &owner)]
+}
+
+fn topic_arn(place: &Place, name: &str) -> String {
+    format!("arn:aws:sns:{}:{}:{name}", place.region, place.account)
+}
+
 fn create_topic(params: &Params) -> Read {
     let name = params.required("Name")?.to_owned();
     let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -28,7 +41,7 @@ fn create_topic(params: &Params) -> Read {
         return Err(invalid("Topic Name"));
     }
     Ok(act(move |here| {
-        let arn = format!("arn:aws:sns:{}:{}:{name}", here.place.region, here.place.account);
+        let arn = topic_arn(here.place, &name);
         here.region().topics.entry(arn.clone()).or_default();
         Ok(Nodes::new().text("TopicArn", arn))
     }))

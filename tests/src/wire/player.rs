@@ -17,7 +17,7 @@ use snapkeeper_reliability::{
     oracle::{Begun, Oracle},
     script::{self, Act, Fault, HOME, KEY, Kill, REGIONS, Run, START, Script, Step, Trouble},
 };
-use snapkeeper_simulator::{Config, Simulator, mix};
+use snapkeeper_simulator::{Config, Policy, Simulator, mix};
 
 use super::{
     Played, acts,
@@ -32,6 +32,16 @@ use crate::world::{ACCOUNT, instant};
 const KEY_OF_JOBS: &str = "AKIDJOBS";
 /// The alert topic of all jobs, which is at [`HOME`].
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:alerts";
+/// What the jobs may do: much, so that planted bugs go wrong in their own way. Only the line that the manager's policy
+/// draws around deletions is drawn here as well.
+const LINE: &str = r#"{"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": ["ec2:Describe*", "ec2:Create*", "ec2:CopySnapshot", "sns:Publish", "kms:*"],
+     "Resource": "*"},
+    {"Effect": "Allow", "Action": "ec2:DeleteSnapshot", "Resource": "*",
+     "Condition": {"StringEquals": {"aws:ResourceTag/Type": "Automated"}}},
+    {"Effect": "Deny", "Action": "ec2:DeleteSnapshot", "Resource": "*",
+     "Condition": {"Null": {"aws:ResourceTag/KeepForever": "false"}}}
+]}"#;
 /// How long a snapshot takes.
 const SNAPSHOT_TIME: Duration = Duration::from_mins(10);
 /// How long a copy takes.
@@ -230,13 +240,14 @@ fn simulator(script: &Script) -> Simulator {
     config.page_size = setting.page_size;
     config.latency = Duration::from_millis(setting.latency_ms);
     config.copies_at_once = setting.copies_at_once;
-    config.holds_the_line = true;
     config.snapshot_time = SNAPSHOT_TIME;
     config.copy_time = COPY_TIME;
     if let Some(seconds) = script.steps.iter().filter_map(staleness).max() {
         config.remembers = Duration::from_secs(seconds.into()) + Duration::from_mins(1);
     }
-    Simulator::new(config)
+    let simulator = Simulator::new(config);
+    simulator.attach_policy(KEY_OF_JOBS, Policy::parse(LINE).expect("a policy"));
+    simulator
 }
 
 /// By how many seconds readings may lag behind from this step on.

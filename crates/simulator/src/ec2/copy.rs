@@ -2,7 +2,7 @@
 
 use crate::action::{Read, act};
 use crate::ec2::snapshots::{check_quota, description};
-use crate::ec2::tags;
+use crate::ec2::{key_rights, tags};
 use crate::model::ids::Kind;
 use crate::model::keys::{self, DEFAULT_KEY};
 use crate::model::region::KEY_NOT_ACCESSIBLE;
@@ -59,7 +59,7 @@ pub(super) fn copy(params: &Params) -> Read {
         let draft = Draft {
             work: Work::Copy,
             volume_size: source.volume_size,
-            fate: fate(here, key.as_deref()),
+            fate: fate(here, &source, key.as_deref()),
             description: copy.description,
             tags: copy.tags,
             kms_key_id: key,
@@ -129,13 +129,14 @@ fn key(here: &Here<'_>, copy: &Wish, source: &Snapshot) -> Option<String> {
     (copy.encrypted || source.encrypted).then(|| keys::arn(here.place, name))
 }
 
-/// AWS looks at the key only after it has accepted the call.
-fn fate(here: &mut Here<'_>, key: Option<&str>) -> Fate {
+/// AWS looks at the key, and at what the caller may do with it, only after it has accepted the call.
+fn fate(here: &mut Here<'_>, source: &Snapshot, key: Option<&str>) -> Fate {
     let place = here.place;
-    match key {
-        Some(key) if !here.region().can_use_key(place, key) => Fate::Fails(KEY_NOT_ACCESSIBLE.to_owned()),
-        Some(_) | None => Fate::Completes,
+    let is_usable = key.is_none_or(|key| here.region().can_use_key(place, key));
+    if is_usable && key_rights::may_copy(here, source.kms_key_id.as_deref(), key) {
+        return Fate::Completes;
     }
+    Fate::Fails(KEY_NOT_ACCESSIBLE.to_owned())
 }
 
 #[cfg(test)]

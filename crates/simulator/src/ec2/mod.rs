@@ -1,10 +1,12 @@
 //! EC2: one function an action.
 
+mod asks;
 mod copy;
 mod devices;
 mod filter;
 mod images;
 mod instances;
+mod key_rights;
 mod launch;
 mod listing;
 mod locks;
@@ -18,6 +20,8 @@ use crate::action::Read;
 use crate::wire::error::Error;
 use crate::wire::request::Params;
 use crate::wire::xml::Nodes;
+
+pub(crate) use asks::asks;
 
 pub(crate) fn read(action: &str, params: &Params) -> Read {
     match action {

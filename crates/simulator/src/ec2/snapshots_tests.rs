@@ -228,28 +228,6 @@ async fn a_deleted_snapshot_is_remembered_as_it_was() {
     assert_eq!(deletions, [id]);
 }
 
-/// Tags a snapshot, and checks with which code the manager's policy lets it be deleted; empty if it does.
-#[track_caller]
-fn check_line(tags: &[(&str, &str)], code: &str) {
-    let sim = simulator_with(|config| config.holds_the_line = true);
-    let id = snapshot(&sim, REGION);
-    for (key, value) in tags {
-        let tag = [("ResourceId.1", id.as_str()), ("Tag.1.Key", *key), ("Tag.1.Value", *value)];
-        call(&sim, REGION, "CreateTags", &tag).ok();
-    }
-    let delete = [("SnapshotId", id.as_str())];
-    assert_eq!(call(&sim, REGION, "DeleteSnapshot", &delete).code(), code);
-    assert_eq!(sim.call("ec2", REGION, "DeleteSnapshot", &delete).is_ok(), !code.is_empty(), "the operator may");
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_managers_policy_holds_the_line_where_it_is_set() {
-    check_line(&[("Type", "Automated")], "");
-    check_line(&[("Type", "Automated"), ("KeepForever", "")], "UnauthorizedOperation");
-    check_line(&[("Type", "Manual")], "UnauthorizedOperation");
-    check_line(&[], "UnauthorizedOperation");
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_takes_as_long_as_was_set_or_ends_when_it_is_hurried() {
     let sim = simulator();

@@ -89,13 +89,19 @@ pub(super) fn specified_each<const N: usize>(params: &Params, kinds: [Kind; N]) 
     Ok(result)
 }
 
-fn resource_type(kind: Kind) -> &'static str {
+/// What a kind of resource is called, in the specification of tags and in ARNs.
+pub(super) fn resource_type(kind: Kind) -> &'static str {
     match kind {
         Kind::Instance => "instance",
         Kind::Volume => "volume",
         Kind::Snapshot => "snapshot",
         Kind::Image => "image",
     }
+}
+
+/// The tags that `CreateTags` writes or `DeleteTags` names.
+pub(super) fn named(params: &Params) -> Result<Tags, Error> {
+    Ok(with_values(pairs(params, "Tag")?).into_iter().collect())
 }
 
 fn resources(params: &Params) -> Result<Vec<String>, Error> {

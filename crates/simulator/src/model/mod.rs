@@ -12,6 +12,7 @@ pub(crate) mod tags;
 pub(crate) mod volume;
 
 use crate::config::Config;
+use crate::iam::Policy;
 use crate::record::{Deletion, Published};
 use crate::wire::error::Error;
 use chrono::{DateTime, Utc};
@@ -33,6 +34,13 @@ impl Place {
     pub(crate) fn new(account: &str, region: &str) -> Place {
         Place { account: account.to_owned(), region: region.to_owned() }
     }
+
+    /// The place of a resource whose ARN names both.
+    pub(crate) fn of_arn(arn: &str) -> Option<Place> {
+        let mut parts = arn.split(':').skip(3);
+        let (region, account) = (parts.next()?, parts.next()?);
+        Some(Place::new(account, region))
+    }
 }
 
 /// Something that time will do.
@@ -53,8 +61,6 @@ pub(crate) struct World {
     pub(crate) snapshot_limit: usize,
     pub(crate) copies_at_once: usize,
     pub(crate) page_size: usize,
-    /// Whether deletions are held to what the manager's policy allows.
-    pub(crate) holds_the_line: bool,
     /// Volumes whose snapshots are refused, and the error code with which they are.
     pub(crate) refusals: BTreeMap<String, String>,
     /// Volumes whose next snapshots end in `error`, and how many of them.
@@ -80,7 +86,6 @@ impl World {
             snapshot_limit: config.snapshot_limit,
             copies_at_once: config.copies_at_once,
             page_size: config.page_size,
-            holds_the_line: config.holds_the_line,
             refusals: BTreeMap::new(),
             failures: BTreeMap::new(),
             down: BTreeSet::new(),
@@ -156,12 +161,14 @@ impl World {
     }
 }
 
-/// The world as one call sees it: its place, its caller and its instant.
+/// The world as one call sees it: its place, its caller and what that may do, and its instant.
 pub(crate) struct Here<'a> {
     pub(crate) world: &'a mut World,
     pub(crate) place: &'a Place,
     /// The access key.
     pub(crate) caller: &'a str,
+    /// What the caller may do; all, if there is none.
+    pub(crate) policy: Option<&'a Policy>,
     pub(crate) now: DateTime<Utc>,
 }
 

@@ -11,7 +11,11 @@ pub(crate) struct Error {
 impl Error {
     pub(crate) fn new(code: &str, message: impl Into<String>) -> Error {
         let status = match code {
-            "UnauthorizedOperation" | "AuthFailure" | "MissingAuthenticationToken" | "SignatureDoesNotMatch" => 403,
+            "UnauthorizedOperation"
+            | "AuthorizationError"
+            | "AuthFailure"
+            | "MissingAuthenticationToken"
+            | "SignatureDoesNotMatch" => 403,
             "NotFound" => 404,
             "DryRunOperation" => 412,
             "InternalError" => 500,

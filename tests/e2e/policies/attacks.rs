@@ -1,0 +1,339 @@
+//! What somebody could do with the keys of a job, if the job's policy let them.
+
+use aws_sdk_ec2::{
+    error::{ProvideErrorMetadata, SdkError},
+    types::{InstanceSpecification, ResourceType, Tag, TagSpecification},
+};
+use snapkeeper_core::run::Job;
+use snapkeeper_tests::{World, operator::Operator};
+
+use super::variants::STATEMENT;
+use crate::peers::{COPIED, FIRST, HOME, WEST, back_up, copy, standing};
+
+/// A region that is no job's business.
+const ELSEWHERE: &str = "eu-central-1";
+/// What a snapshot needs to be taken for Snapkeeper's own.
+const OWN: &[(&str, &str)] = &[("Type", "Automated")];
+/// What it needs to be taken for a copy.
+const OWN_COPY: &[(&str, &str)] = &[("Type", "Automated"), ("Source_SnapshotId", "snap-0123456789abcdef0")];
+const COPY_OF_OTHERS: &[(&str, &str)] = &[("Source_SnapshotId", "snap-0123456789abcdef0")];
+
+/// A call that a policy stops.
+pub(super) struct Attack {
+    /// The job whose keys are used.
+    pub(super) job: Job,
+    /// The statement that stops it, and what in it.
+    pub(super) sid: &'static str,
+    pub(super) what: &'static str,
+    pub(super) call: Call,
+}
+
+/// A call that changes something, and the job whose work it is, if any.
+pub(super) struct Write {
+    pub(super) of: Option<Job>,
+    pub(super) call: Call,
+}
+
+/// A call, by what it does to a [`Scene`].
+#[derive(Debug)]
+pub(super) enum Call {
+    ReadSnapshots(&'static str),
+    ReadImages(&'static str),
+    /// Takes a snapshot of the enrolled instance's volume, with these tags.
+    Take(&'static [(&'static str, &'static str)]),
+    /// Takes a set of an instance.
+    TakeSet(Whose),
+    /// Copies a snapshot into a region, with these tags.
+    Copy(Which, &'static str, &'static [(&'static str, &'static str)]),
+    /// Sets a tag.
+    Tag(Which, &'static str, &'static str),
+    /// Takes a tag off.
+    Untag(Which, &'static str),
+    Delete(Which),
+    Lock(Which),
+    Terminate,
+}
+
+/// An instance of a [`Scene`].
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Whose {
+    Enrolled,
+    /// Without the tag `Backup`.
+    NotEnrolled,
+}
+
+/// A snapshot of a [`Scene`].
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Which {
+    /// What the creator took.
+    Primary,
+    /// What the creator took, and the operator holds.
+    Held,
+    /// Made by hand.
+    ByHand,
+    /// Shared by somebody else with all the world.
+    OfOthers,
+    /// What the copier made of [`Which::Primary`].
+    Copy,
+    /// A copy that somebody put where the instances are.
+    CopyAtHome,
+    /// A copy where nothing is to be copied to.
+    CopyElsewhere,
+    /// A copy of somebody else, where copies go.
+    CopyOfOthers,
+    /// A snapshot of a volume where copies go.
+    PrimaryThere,
+}
+
+const fn attack(job: Job, sid: &'static str, what: &'static str, call: Call) -> Attack {
+    Attack { job, sid, what, call }
+}
+
+/// For each condition and each `Deny` what it stops, and nothing else does.
+pub(super) const ATTACKS: &[Attack] = &[
+    attack(Job::Creator, "ReadHome", "StringEquals aws:RequestedRegion", Call::ReadSnapshots(ELSEWHERE)),
+    attack(
+        Job::Creator,
+        "TakeSetsOfInstancesWithTheTagBackup",
+        "Null aws:ResourceTag/Backup",
+        Call::TakeSet(Whose::NotEnrolled),
+    ),
+    attack(Job::Creator, "MakeOnlyAutomatedSnapshots", "StringEquals aws:RequestTag/Type", Call::Take(&[])),
+    attack(
+        Job::Creator,
+        "MakeOnlyAutomatedSnapshots",
+        "StringEquals aws:RequestTag/Type",
+        Call::Take(&[("Type", "Manual")]),
+    ),
+    // what is taken for Snapkeeper's own is deleted on the day that the next tag names
+    attack(
+        Job::Creator,
+        "TagSnapshotsInTheCallThatMakesThem",
+        "StringEquals ec2:CreateAction",
+        Call::Tag(Which::ByHand, "Type", "Automated"),
+    ),
+    attack(
+        Job::Creator,
+        "DateOwnSnapshotsLater",
+        "StringEquals aws:ResourceTag/Type",
+        Call::Tag(Which::ByHand, "DeleteOn", "2026-11-21"),
+    ),
+    attack(
+        Job::Creator,
+        "DateOwnSnapshotsLater",
+        "Null aws:ResourceTag/Source_SnapshotId",
+        Call::Tag(Which::CopyAtHome, "DeleteOn", "2026-11-21"),
+    ),
+    attack(
+        Job::Creator,
+        "DateOwnSnapshotsLater",
+        "ForAllValues:StringEquals aws:TagKeys",
+        Call::Tag(Which::Primary, "Copy_Dest", ELSEWHERE),
+    ),
+    attack(Job::Copier, "ReadHome", "StringEquals aws:RequestedRegion", Call::ReadSnapshots(ELSEWHERE)),
+    attack(Job::Copier, "ReadDestinations", "StringLike aws:RequestedRegion", Call::ReadSnapshots(ELSEWHERE)),
+    attack(Job::Copier, "CopyOwnSnapshots", "StringEquals ec2:Owner", Call::Copy(Which::OfOthers, WEST, OWN)),
+    attack(
+        Job::Copier,
+        "MakeOnlyAutomatedCopiesInDestinations",
+        "StringEquals aws:RequestTag/Type",
+        Call::Copy(Which::Primary, WEST, &[]),
+    ),
+    attack(
+        Job::Copier,
+        "MakeOnlyAutomatedCopiesInDestinations",
+        "StringLike aws:RequestedRegion",
+        Call::Copy(Which::Primary, ELSEWHERE, OWN),
+    ),
+    attack(
+        Job::Copier,
+        "TagCopiesInTheCallThatMakesThem",
+        "StringEquals ec2:CreateAction",
+        Call::Tag(Which::ByHand, "Type", "Automated"),
+    ),
+    attack(
+        Job::Copier,
+        "CarryHoldAndDateOverToOwnCopies",
+        "StringEquals aws:ResourceTag/Type",
+        Call::Tag(Which::CopyOfOthers, "DeleteOn", "2026-11-21"),
+    ),
+    attack(
+        Job::Copier,
+        "CarryHoldAndDateOverToOwnCopies",
+        "Null aws:ResourceTag/Source_SnapshotId",
+        Call::Tag(Which::PrimaryThere, "DeleteOn", "2026-11-21"),
+    ),
+    attack(
+        Job::Copier,
+        "CarryHoldAndDateOverToOwnCopies",
+        "ForAllValues:StringEquals aws:TagKeys",
+        Call::Tag(Which::Copy, "Source_Region", ELSEWHERE),
+    ),
+    attack(
+        Job::Copier,
+        "CarryHoldAndDateOverToOwnCopies",
+        "StringLike aws:RequestedRegion",
+        Call::Tag(Which::CopyElsewhere, "DeleteOn", "2026-11-21"),
+    ),
+    attack(Job::Manager, "ReadHome", "StringEquals aws:RequestedRegion", Call::ReadSnapshots(ELSEWHERE)),
+    attack(
+        Job::Manager,
+        "DeleteOnlyAutomatedSnapshots",
+        "StringEquals aws:ResourceTag/Type",
+        Call::Delete(Which::ByHand),
+    ),
+    attack(Job::Manager, "NeverDeleteWhatIsKeptForever", STATEMENT, Call::Delete(Which::Held)),
+    attack(Job::Watcher, "ReadHome", "StringEquals aws:RequestedRegion", Call::ReadImages(ELSEWHERE)),
+];
+
+/// What each job does, the last of it what none does. What goes before leaves what follows possible.
+pub(super) const WRITES: [Write; 11] = [
+    Write { of: Some(Job::Creator), call: Call::Take(OWN) },
+    Write { of: Some(Job::Creator), call: Call::TakeSet(Whose::Enrolled) },
+    Write { of: Some(Job::Creator), call: Call::Tag(Which::Primary, "DeleteOn", "2026-12-24") },
+    Write { of: Some(Job::Copier), call: Call::Copy(Which::Primary, WEST, OWN) },
+    Write { of: Some(Job::Copier), call: Call::Tag(Which::Copy, "KeepForever", "") },
+    Write { of: Some(Job::Manager), call: Call::Delete(Which::Primary) },
+    Write { of: None, call: Call::Delete(Which::Held) },
+    Write { of: None, call: Call::Tag(Which::ByHand, "Type", "Automated") },
+    Write { of: None, call: Call::Untag(Which::Held, "KeepForever") },
+    Write { of: None, call: Call::Lock(Which::Held) },
+    Write { of: None, call: Call::Terminate },
+];
+
+/// A world with something of everything in it.
+pub(super) struct Scene {
+    pub(super) world: World,
+    enrolled: String,
+    not_enrolled: String,
+    volume: String,
+    primary: String,
+    held: String,
+    by_hand: String,
+    of_others: String,
+    copy: String,
+    copy_at_home: String,
+    copy_elsewhere: String,
+    copy_of_others: String,
+    primary_there: String,
+}
+
+impl Scene {
+    /// Sets a scene in a world.
+    pub(super) async fn set(world: World) -> Self {
+        let [home, west, elsewhere] =
+            [world.operator(HOME).await, world.operator(WEST).await, world.operator(ELSEWHERE).await];
+        let enrolled = home.run_instance(&["/dev/sdf"], COPIED).await;
+        let not_enrolled = home.run_instance(&[], &[]).await;
+        let volume = home.volumes(&enrolled).await.remove("/dev/sdf").expect("a volume");
+        let other = home.volumes(&not_enrolled).await.remove("/dev/xvda").expect("a volume");
+        let mut primaries = back_up(&world, FIRST).await;
+        copy(&world, FIRST).await;
+        let copy = standing(&world, WEST).into_iter().next().expect("a copy");
+        let held = primaries.pop().expect("a second one");
+        home.tag(&held, "KeepForever", "").await;
+        let by_hand = home.snapshot_by_hand(&other, &[]).await;
+        let of_others = home.ec2.describe_snapshots().owner_ids("amazon").send().await.expect("DescribeSnapshots");
+        let of_others = of_others.snapshots()[0].snapshot_id().expect("an id").to_owned();
+        world.settle().await;
+        let copy_at_home = home.snapshot_by_hand(&other, OWN_COPY).await;
+        let scene = Self {
+            enrolled,
+            not_enrolled,
+            volume,
+            primary: primaries.pop().expect("a first one"),
+            held,
+            by_hand,
+            of_others,
+            copy,
+            copy_at_home,
+            copy_elsewhere: of_a_new_volume(&elsewhere, OWN_COPY).await,
+            copy_of_others: of_a_new_volume(&west, COPY_OF_OTHERS).await,
+            primary_there: of_a_new_volume(&west, OWN).await,
+            world,
+        };
+        scene.world.settle().await;
+        scene
+    }
+
+    /// What comes of a call with the keys of a job: the error's code if it fails.
+    pub(super) async fn attempt(&self, job: Job, call: &Call) -> Result<(), String> {
+        let region = match call {
+            Call::ReadSnapshots(region) | Call::ReadImages(region) | Call::Copy(_, region, _) => *region,
+            Call::Tag(which, ..) | Call::Untag(which, _) | Call::Delete(which) | Call::Lock(which) => {
+                self.find(*which).0
+            }
+            Call::Take(_) | Call::TakeSet(_) | Call::Terminate => HOME,
+        };
+        let ec2 = self.world.with_keys_of(job, HOME, region).await.ec2;
+        match call {
+            Call::ReadSnapshots(_) => told(ec2.describe_snapshots().owner_ids("self").send().await),
+            Call::ReadImages(_) => told(ec2.describe_images().owners("self").send().await),
+            Call::Take(tags) => {
+                let call = ec2.create_snapshot().volume_id(&self.volume);
+                told(call.set_tag_specifications(specified(tags)).send().await)
+            }
+            Call::TakeSet(whose) => {
+                let instance = match whose {
+                    Whose::Enrolled => &self.enrolled,
+                    Whose::NotEnrolled => &self.not_enrolled,
+                };
+                let instance = InstanceSpecification::builder().instance_id(instance).build();
+                let call = ec2.create_snapshots().instance_specification(instance);
+                told(call.set_tag_specifications(specified(OWN)).send().await)
+            }
+            Call::Copy(which, _, tags) => {
+                let (from, id) = self.find(*which);
+                let call = ec2.copy_snapshot().source_region(from).source_snapshot_id(id);
+                told(call.set_tag_specifications(specified(tags)).send().await)
+            }
+            Call::Tag(which, key, value) => {
+                let tag = Tag::builder().key(*key).value(*value).build();
+                told(ec2.create_tags().resources(self.find(*which).1).tags(tag).send().await)
+            }
+            Call::Untag(which, key) => {
+                let tag = Tag::builder().key(*key).build();
+                told(ec2.delete_tags().resources(self.find(*which).1).tags(tag).send().await)
+            }
+            Call::Delete(which) => told(ec2.delete_snapshot().snapshot_id(self.find(*which).1).send().await),
+            Call::Terminate => told(ec2.terminate_instances().instance_ids(&self.enrolled).send().await),
+            Call::Lock(which) => {
+                let call = ec2.lock_snapshot().snapshot_id(self.find(*which).1);
+                told(call.lock_mode("governance".into()).lock_duration(30).send().await)
+            }
+        }
+    }
+
+    /// The region and the id of a snapshot.
+    fn find(&self, which: Which) -> (&'static str, &str) {
+        match which {
+            Which::Primary => (HOME, &self.primary),
+            Which::Held => (HOME, &self.held),
+            Which::ByHand => (HOME, &self.by_hand),
+            Which::OfOthers => (HOME, &self.of_others),
+            Which::CopyAtHome => (HOME, &self.copy_at_home),
+            Which::Copy => (WEST, &self.copy),
+            Which::CopyOfOthers => (WEST, &self.copy_of_others),
+            Which::PrimaryThere => (WEST, &self.primary_there),
+            Which::CopyElsewhere => (ELSEWHERE, &self.copy_elsewhere),
+        }
+    }
+}
+
+/// A snapshot of a volume that is made for it.
+async fn of_a_new_volume(operator: &Operator, tags: &[(&str, &str)]) -> String {
+    let region = operator.ec2.config().region().expect("a region").to_string();
+    let volume = operator.ec2.create_volume().availability_zone(format!("{region}a")).size(8).send().await;
+    let volume = volume.expect("CreateVolume").volume_id.expect("an id");
+    operator.snapshot_by_hand(&volume, tags).await
+}
+
+fn specified(tags: &[(&str, &str)]) -> Option<Vec<TagSpecification>> {
+    let tags: Vec<Tag> = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect();
+    let of_snapshot = TagSpecification::builder().resource_type(ResourceType::Snapshot);
+    (!tags.is_empty()).then(|| vec![of_snapshot.set_tags(Some(tags)).build()])
+}
+
+fn told<T, E: ProvideErrorMetadata, R>(answer: Result<T, SdkError<E, R>>) -> Result<(), String> {
+    answer.map(drop).map_err(|error| error.code().unwrap_or("no code").to_owned())
+}
