@@ -10,9 +10,12 @@
 
 mod boto3;
 mod command;
+mod deployed;
 mod faults;
 mod functions;
 mod heartbeat;
 mod peers;
+mod policies;
 mod reliability;
 mod scenarios;
+mod template;

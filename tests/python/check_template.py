@@ -1,0 +1,245 @@
+"""Checks template.yaml: that SAM and cfn-lint take it without a word, in every region, and that it says the same as the
+policies in iam/ and as the documentation.
+
+    check_template.py
+
+Prints what is wrong, and then fails.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from samcli.yamlhelper import yaml_parse
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = ROOT / "template.yaml"
+JOBS = ["Creator", "Copier", "Manager", "Watcher"]
+# IAM's limit for all policies in one role together, without white space.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+POLICIES_OF_A_ROLE = 10_240
+ALERT_TOPIC = {"Fn::If": ["OwnTopic", {"Ref": "AlertTopic"}, {"Ref": "AlertTopicArn"}]}
+
+wrong = []
+
+
+def check(right, what):
+    if not right:
+        wrong.append(what)
+
+
+def lint():
+    tools = Path(sys.executable).parent
+    with tempfile.TemporaryDirectory() as home:
+        # SAM keeps notes in the home folder
+        environment = {**os.environ, "HOME": home, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1"}
+        for call in [
+            ["sam", "validate", "--lint", "--template-file", str(TEMPLATE)],
+            ["cfn-lint", "--non-zero-exit-code", "informational", "--regions", "ALL_REGIONS", "-t", str(TEMPLATE)],
+        ]:
+            # not the script itself: the path in its first line may be too long for the kernel
+            done = subprocess.run(
+                [sys.executable, str(tools / call[0]), *call[1:]],
+                env=environment, cwd=home, capture_output=True, text=True,
+            )
+            check(done.returncode == 0, f"{' '.join(call)} ended with {done.returncode}\n{done.stdout}{done.stderr}")
+
+
+def as_in_files(value):
+    """A part of a policy as it stands in iam/: what CloudFormation fills in, as a placeholder."""
+    if value == ALERT_TOPIC:
+        return "${AlertTopicArn}"
+    if isinstance(value, list):
+        return [as_in_files(it) for it in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"Ref"}:
+        return "${" + value["Ref"] + "}"
+    if set(value) == {"Fn::Sub"} and isinstance(value["Fn::Sub"], str):
+        return value["Fn::Sub"]
+    return {key: as_in_files(it) for key, it in value.items()}
+
+
+def policies(template):
+    """The first policy of each function is its file. The second is the same for all, and about the topic's key only."""
+    seconds = []
+    for job in JOBS:
+        first, *others = template["Resources"][job]["Properties"]["Policies"]
+        file = f"iam/{job.lower()}.json"
+        expected = json.loads((ROOT / file).read_text())
+        check(as_in_files(first) == expected, f"{job}'s policy in the template is not {file}")
+        size = len(json.dumps([first, *others], separators=(",", ":")))
+        check(size < POLICIES_OF_A_ROLE, f"{job}'s policies are {size} characters long")
+        seconds.append(others)
+    check(all(second == seconds[0] for second in seconds), "the functions differ in their further policies")
+    (condition, second, nothing), = [policy["Fn::If"] for policy in seconds[0]]
+    statement, = second["Statement"]
+    check((condition, nothing) == ("KeyNeeded", {"Ref": "AWS::NoValue"}), "the second policy has another condition")
+    check(statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"], "the second policy allows something else")
+    check("AlertTopicKey" in json.dumps(statement["Resource"]), "the second policy is about something else")
+
+
+def settings(template, docs):
+    """Each setting of the documentation reaches each function, by a parameter of its name, and nothing else does."""
+    rows = re.findall(r"^\| `(SNAPKEEPER_\w+)` \| (.*?) \| .*? \| `(.*?)` \|$", docs, re.MULTILINE)
+    documented = {name: (default.strip("`"), example) for name, default, example in rows}
+    check(len(documented) > 8, "no table of settings in docs/settings.md")
+    shared = template["Globals"]["Function"]["Environment"]["Variables"]
+    parameters = template["Parameters"]
+    for job in JOBS:
+        environment = {**shared, **template["Resources"][job]["Properties"]["Environment"]["Variables"]}
+        for name in sorted(environment.keys() ^ documented.keys()):
+            check(False, f"{name}: not both in docs/settings.md and in the environment of {job}")
+        for name, (default, example) in documented.items():
+            parameter = "".join(word.capitalize() for word in name.removeprefix("SNAPKEEPER_").split("_"))
+            if name == "SNAPKEEPER_HEARTBEAT_URL":
+                parameter = job + parameter
+            expected = ALERT_TOPIC if name == "SNAPKEEPER_ALERT_TOPIC_ARN" else {"Ref": parameter}
+            check(environment.get(name) == expected, f"{name} of {job} is {environment.get(name)}")
+            check(parameter in parameters, f"{name} has no parameter {parameter}")
+            properties = parameters.get(parameter, {})
+            check(fits(example, properties), f"{parameter} refuses the example {example} of {name}")
+            if properties.get("Default") == "" and default != "none":
+                told = f"Empty is {default}" in " ".join(properties["Description"].split())
+                check(told, f"{parameter} does not tell the default of {name}, {default}")
+            else:
+                check(properties.get("Default") in ("", default), f"{parameter} and {name} differ in their default")
+
+
+def fits(value, parameter):
+    value = str(value)
+    if "AllowedPattern" in parameter:
+        return re.fullmatch(parameter["AllowedPattern"], value) is not None
+    if "AllowedValues" in parameter:
+        return value in [str(it) for it in parameter["AllowedValues"]]
+    return "MinValue" in parameter and int(parameter["MinValue"]) <= int(value) <= int(parameter["MaxValue"])
+
+
+def parameters(template):
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+    check(sorted(grouped) == sorted(template["Parameters"]), "not every parameter stands in one group")
+    for name, parameter in template["Parameters"].items():
+        for key in ["Description", "Default", "ConstraintDescription"]:
+            check(key in parameter, f"{name} has no {key}")
+        check(fits(parameter.get("Default"), parameter), f"{name} refuses its own default")
+
+
+def metrics_of(docs):
+    """By job, the metrics that the documentation names."""
+    table = docs.partition("\n## Metrics\n")[2]
+    rows = [line.split("|")[1:4] for line in table.splitlines() if line.startswith("| `")]
+    names = {name: meaning for names, _, meaning in rows for name in re.findall(r"`([^`]+)`", names)}
+    reasons = docs.partition("\nReasons in `kept_by_reason`:\n")[2].partition("\nKinds of finding")[0]
+    kept = {job: set() for job in JOBS}
+    for jobs, listed in re.findall(r"^\| ([a-z ]+) \| (.*) \|$", reasons, re.MULTILINE):
+        of = ["Creator", "Copier", "Manager"] if jobs == "all but the watcher" else [jobs.capitalize()]
+        for job in of:
+            kept[job] |= {f"Kept_{reason}" for reason in re.findall(r"`([a-z_]+)`", listed.partition(":")[0])}
+    watchers = {name for name, meaning in names.items() if "the watcher only" in meaning and "<" not in name}
+    watchers |= set(re.findall(r"`(Findings_[A-Za-z]+)`", table))
+    common = {name for name in names if "<" not in name} - watchers
+    return {job: common | kept[job] | (watchers if job == "Watcher" else set()) for job in JOBS}, kept, watchers
+
+
+def alarms(template, documented):
+    headings = set()
+    guide = ROOT / "docs" / "operate.md"
+    for heading in re.findall(r"^#+ (.*)$", guide.read_text(), re.MULTILINE):
+        headings.add(re.sub(r"[^a-z0-9_ -]", "", heading.lower()).replace(" ", "-"))
+    seen = set()
+    for name, resource in template["Resources"].items():
+        if resource["Type"] != "AWS::CloudWatch::Alarm":
+            continue
+        alarm = resource["Properties"]
+        job = next((job for job in JOBS if name.startswith(job)), None)
+        check(resource.get("Condition") == (job and f"{job}Deployed"), f"{name} is there without its job, or not with it")
+        check(alarm["AlarmActions"] == alarm["OKActions"] == [ALERT_TOPIC], f"{name} does not go to the topic")
+        anchor = re.search(r"docs/operate\.md#([a-z0-9_-]+)$", alarm["AlarmDescription"])
+        check(anchor is not None and anchor[1] in headings, f"{name} points to no heading of docs/operate.md")
+        dimensions = {it["Name"]: it["Value"] for it in alarm["Dimensions"]}
+        seen.add((alarm["Namespace"], alarm["MetricName"], job))
+        if alarm["Namespace"] == "Snapkeeper":
+            check(alarm["MetricName"] in documented[job], f"{name}: no such metric in docs/settings.md")
+            expected = {"Job": job.lower(), "Region": {"Ref": "AWS::Region"}}
+            check(dimensions == expected, f"{name} has the dimensions {dimensions}")
+        elif job:
+            check(dimensions == {"FunctionName": {"Ref": job}}, f"{name} has the dimensions {dimensions}")
+    expected = {
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", None),
+        ("AWS/Scheduler", "InvocationDroppedCount", None),
+    }
+    for job in JOBS:
+        expected.add(("Snapkeeper", "Succeeded", job))
+        for metric in ["Errors", "Throttles", "Duration", "AsyncEventsDropped", "DestinationDeliveryFailures"]:
+            expected.add(("AWS/Lambda", metric, job))
+    check(seen == expected, f"alarms are missing or too many: {sorted(map(str, seen ^ expected))}")
+
+
+def dashboard(template, documented, kept, watchers):
+    """Shows nothing that is not documented, and of what the documentation says all but what tells the same."""
+    properties = template["Resources"]["Dashboard"]["Properties"]
+    for name in ["AWS::StackName", "AWS::Region"]:
+        check("${" + name + "}" in properties["DashboardName"]["Fn::Sub"], f"the dashboard's name lacks {name}")
+    body = json.loads(re.sub(r"\$\{AWS::\w+\}", "here", properties["DashboardBody"]["Fn::Sub"]))
+    shown = {job: set() for job in JOBS}
+    places = set()
+    for widget in body["widgets"]:
+        for x in range(widget["x"], widget["x"] + widget["width"]):
+            for y in range(widget["y"], widget["y"] + widget["height"]):
+                check(x < 24 and (x, y) not in places, f"two widgets at {x}, {y}, or one beyond the edge")
+                places.add((x, y))
+        for metric in widget["properties"].get("metrics", []):
+            if isinstance(metric[0], dict):
+                continue
+            namespace, name, *dimensions = [it for it in metric if isinstance(it, str)]
+            job = dimensions[1].capitalize()
+            check((namespace, *dimensions) == ("Snapkeeper", "Job", job.lower(), "Region", "here"), f"{metric}")
+            check(name in documented.get(job, set()), f"the dashboard's {name} of the {job} is not in docs/settings.md")
+            shown[job].add(name)
+    for job in JOBS:
+        expected = {"Succeeded", "Failed", "Unfinished", "ApiCalls", "Duration"} | kept[job]
+        expected |= watchers | {"Findings"} if job == "Watcher" else {"Applied", "Kept"}
+        check(expected <= shown[job], f"the dashboard lacks of the {job}: {sorted(expected - shown[job])}")
+
+
+def schedules(template, docs):
+    for job in JOBS:
+        runs = template["Resources"][job]["Properties"]["Events"]["Runs"]["Properties"]
+        check(f"\n{runs['Input']}\n" in docs, f"the input of {job}'s schedule is not as in docs/settings.md")
+        check(runs["OmitName"] is True, f"{job}'s schedule would have the same name in every stack")
+        check(runs["RoleArn"] == {"Fn::GetAtt": ["SchedulerRole", "Arn"]}, f"{job}'s schedule has another role")
+
+
+def names(template):
+    """Nothing has a name of its own that two stacks could both want."""
+    for resource, properties in template["Resources"].items():
+        for key in properties["Properties"].keys() & {
+            "AlarmName", "AliasName", "FunctionName", "GroupName", "LogGroupName", "Name", "QueueName", "RoleName",
+            "TopicName",
+        }:
+            check(False, f"{resource} has a {key}")
+
+
+def main():
+    template = yaml_parse(TEMPLATE.read_text())
+    docs = (ROOT / "docs" / "settings.md").read_text()
+    lint()
+    parameters(template)
+    policies(template)
+    settings(template, docs)
+    documented, kept, watchers = metrics_of(docs)
+    alarms(template, documented)
+    dashboard(template, documented, kept, watchers)
+    schedules(template, docs)
+    names(template)
+    if wrong:
+        # what is wrong with the environment of all functions is told once
+        sys.exit("\n".join(dict.fromkeys(wrong)))
+
+
+main()
