@@ -241,6 +241,8 @@ fn a_set_with_a_failed_member_is_no_last_good_backup() {
         &[whole[0], whole[1], ("snap-a2", "delete"), ("snap-b2", "delete")],
     );
     check_enrolled(vec![a1(), b1(), a2()], &[whole[0], whole[1], ("snap-a2", "delete")]);
+    // where there is no whole one, the last completed one is held by itself
+    check_enrolled(vec![a2(), b2().in_state(Pending)], &[("snap-a2", "last_good"), ("snap-b2", "delete")]);
     // without a readable list the set is what the run has of the instance
     let unlisted = |snapshot: Snapshot| snapshot.tagged(SOURCE_DEVICES, "?");
     check_enrolled(

@@ -80,6 +80,18 @@ fn a_set_goes_on_without_a_volume_that_fails() {
     assert_eq!(each[1].description(), "i-1 - vol-001 (/dev/sd1) - us-east-1");
 }
 
+#[test]
+fn a_set_takes_what_was_attached_since_but_not_what_is_left_out() {
+    let set = only_backup(&Inventory { instances: vec![large(3)], volumes: left_out(2..3), ..Inventory::default() });
+    let taken = |backup: &Backup| {
+        let volumes = ["vol-000", "vol-001", "vol-002", "vol-new"];
+        volumes.into_iter().filter(|volume| backup.takes(&(*volume).into())).collect::<Vec<_>>()
+    };
+    assert_eq!(taken(&set), ["vol-000", "vol-001", "vol-new"]);
+    // a call for one volume takes that one
+    assert_eq!(taken(&set.without(&"vol-000".into()).unwrap()), ["vol-001"]);
+}
+
 /// `vol-a` has had its backup of the week, `vol-b` came later: the set of both is the week's first.
 #[test]
 fn members_dated_later_live_as_long_as_each_other() {
