@@ -23,8 +23,11 @@ use aws_config::{
     BehaviorVersion, SdkConfig, default_provider::region, profile::ProfileFileCredentialsProvider,
     provider_config::ProviderConfig, retry::RetryConfig, timeout::TimeoutConfig,
 };
-use aws_credential_types::{Credentials, provider::ProvideCredentials};
-use aws_smithy_async::time::TimeSource;
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, SharedCredentialsProvider},
+};
+use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 pub use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use snapkeeper_core::{
     calls::Calls,
@@ -48,7 +51,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The slowest answer waited for: EC2 takes seconds for a full page or a large set.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How to reach AWS. What is `None` comes from where the AWS CLI finds it: environment, profile, instance role.
+/// How to reach AWS. What is `None` comes from where the AWS CLI finds it, environment, profile, instance role, unless keys
+/// are given.
 #[derive(Clone)]
 pub struct Options {
     /// The home region.
@@ -57,7 +61,7 @@ pub struct Options {
     pub endpoint_url: Option<String>,
     /// A profile of the AWS configuration files.
     pub profile: Option<String>,
-    /// An access key and its secret, in place of any that could be found.
+    /// An access key and its secret. With these, nothing at all is looked for.
     pub keys: Option<(String, String)>,
     /// An HTTP client in place of the SDK's own: the simulator's inner door.
     pub http_client: Option<SharedHttpClient>,
@@ -132,50 +136,10 @@ impl Aws {
     /// # Errors
     /// If neither the options nor the environment name a region, or the profile that they name gives no credentials.
     pub async fn connect(options: Options) -> Result<Self, NotConnected> {
-        // each call decides itself whether it may be repeated: see `call`
-        let mut loader =
-            aws_config::defaults(BehaviorVersion::latest()).retry_config(RetryConfig::disabled()).timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(CONNECT_TIMEOUT)
-                    .read_timeout(ATTEMPT_TIMEOUT)
-                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-                    .operation_timeout(ATTEMPT_TIMEOUT)
-                    .build(),
-            );
-        if let Some(region) = &options.region {
-            loader = loader.region(aws_config::Region::new(region.to_string()));
-        }
-        if let Some(url) = options.endpoint_url {
-            loader = loader.endpoint_url(url);
-        }
-        if let Some(profile) = options.profile {
-            // as in the AWS CLI, a profile that was asked for goes before keys that happen to be in the environment
-            let region = match &options.region {
-                Some(region) => Some(aws_config::Region::new(region.to_string())),
-                None => region::Builder::default().profile_name(&profile).build().region().await,
-            };
-            let provider = ProfileFileCredentialsProvider::builder()
-                .profile_name(&profile)
-                .configure(&ProviderConfig::default().with_region(region))
-                .build();
-            if let Err(error) = provider.provide_credentials().await {
-                return Err(NotConnected::Profile { profile, cause: error::chain(&error) });
-            }
-            loader = loader.profile_name(profile).credentials_provider(provider);
-        }
-        if let Some((key, secret)) = options.keys {
-            loader = loader
-                .credentials_provider(Credentials::new(key, secret, None, None, "given"))
-                .use_fips(false)
-                .use_dual_stack(false);
-        }
-        if let Some(client) = options.http_client {
-            loader = loader.http_client(client);
-        }
-        if let Some(clock) = options.clock {
-            loader = loader.time_source(Told(clock));
-        }
-        let config = loader.load().await;
+        let config = match options.keys.clone() {
+            Some((key, secret)) => given(&options, Credentials::new(key, secret, None, None, "given")),
+            None => found(&options).await?,
+        };
         let region: Region =
             config.region().and_then(|region| region.as_ref().parse().ok()).ok_or(NotConnected::NoRegion)?;
         let gates = Arc::new(Gates::new(options.api_rate));
@@ -223,6 +187,65 @@ impl Aws {
     fn caller(&self, region: &Region) -> Caller {
         Caller::new(region.clone(), self.gates.clone(), self.jitter.clone(), self.calls.clone())
     }
+}
+
+/// The configuration with keys that were given: nothing is taken from the environment, so that it is the same everywhere.
+fn given(options: &Options, keys: Credentials) -> SdkConfig {
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts())
+        .credentials_provider(SharedCredentialsProvider::new(keys));
+    config.set_region(options.region.as_ref().map(|region| aws_config::Region::new(region.to_string())));
+    config.set_endpoint_url(options.endpoint_url.clone());
+    config.set_http_client(options.http_client.clone());
+    config.set_time_source(options.clock.clone().map(|clock| SharedTimeSource::new(Told(clock))));
+    config.build()
+}
+
+/// The configuration as the AWS CLI finds it.
+async fn found(options: &Options) -> Result<SdkConfig, NotConnected> {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts());
+    if let Some(region) = &options.region {
+        loader = loader.region(aws_config::Region::new(region.to_string()));
+    }
+    if let Some(url) = &options.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    if let Some(profile) = &options.profile {
+        // as in the AWS CLI, a profile that was asked for goes before keys that happen to be in the environment
+        let region = match &options.region {
+            Some(region) => Some(aws_config::Region::new(region.to_string())),
+            None => region::Builder::default().profile_name(profile).build().region().await,
+        };
+        let provider = ProfileFileCredentialsProvider::builder()
+            .profile_name(profile)
+            .configure(&ProviderConfig::default().with_region(region))
+            .build();
+        if let Err(error) = provider.provide_credentials().await {
+            return Err(NotConnected::Profile { profile: profile.clone(), cause: error::chain(&error) });
+        }
+        loader = loader.profile_name(profile).credentials_provider(provider);
+    }
+    if let Some(client) = &options.http_client {
+        loader = loader.http_client(client.clone());
+    }
+    if let Some(clock) = &options.clock {
+        loader = loader.time_source(Told(clock.clone()));
+    }
+    Ok(loader.load().await)
+}
+
+/// How long answers are waited for. Each call decides itself whether it may be repeated: see `call`.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(ATTEMPT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(ATTEMPT_TIMEOUT)
+        .build()
 }
 
 /// Why AWS cannot be called at all.
