@@ -6,7 +6,7 @@
 mod hunt;
 pub(crate) mod lens;
 
-pub use hunt::{Found, hunt};
+pub use hunt::{Found, hunt, median};
 
 use crate::oracle::Promise;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! Cuts a script down to the steps that matter.
 
-use crate::script::Script;
+use crate::script::{Script, Step};
 use std::fmt::Write;
 
 /// The numbers of the steps without any one of which `still_shows` no longer holds. What it looks for must show in the
@@ -14,7 +14,7 @@ pub fn shrink(script: &Script, still_shows: impl Fn(&Script) -> bool) -> Vec<usi
         while begin < kept.len() {
             let end = kept.len().min(begin + size);
             let fewer: Vec<usize> = kept.iter().take(begin).chain(kept.iter().skip(end)).copied().collect();
-            if still_shows(&only(script, &fewer)) {
+            if asks_fairly(script, &fewer) && still_shows(&only(script, &fewer)) {
                 kept = fewer;
             } else {
                 begin = end;
@@ -27,6 +27,13 @@ pub fn shrink(script: &Script, still_shows: impl Fn(&Script) -> bool) -> Vec<usi
             return kept;
         }
     }
+}
+
+/// Whether these steps ask only after the calm and all of its runs whether everything is as promised, if they do.
+fn asks_fairly(script: &Script, steps: &[usize]) -> bool {
+    let Some(asked) = script.steps.iter().rposition(|step| *step == Step::Healed) else { return true };
+    let calm = script.steps.iter().rposition(|step| *step == Step::Calm).unwrap_or(asked);
+    !steps.contains(&asked) || (calm..asked).all(|number| steps.contains(&number))
 }
 
 /// The script of these steps alone.
@@ -66,5 +73,14 @@ mod tests {
         let script = make(7, &Options::default());
         let told = in_words(&script, &[3]);
         assert!(told.lines().nth(1).is_some_and(|line| line.starts_with("   3  ")), "{told}");
+    }
+
+    #[test]
+    fn nobody_is_asked_for_what_only_the_calm_can_mend() {
+        let script = make(7, &Options::default());
+        let left = shrink(&script, |cut| cut.steps.contains(&Step::Healed));
+        let calm = script.steps.iter().position(|step| *step == Step::Calm).unwrap();
+        assert!(left.contains(&calm), "{left:?}");
+        assert_eq!(left.len(), script.steps.len() - script.steps.iter().rposition(|step| *step == Step::Calm).unwrap());
     }
 }

@@ -1,5 +1,7 @@
 //! Accounts and troubles that a seed makes.
 
+use std::process::Command;
+
 use snapkeeper_reliability::{
     found::found,
     script::{Fault, Script, Step, Trouble, When, make},
@@ -71,6 +73,36 @@ fn the_log_of_a_seed_is_the_same_everywhere() {
         hex(&found),
         hex(&PINNED)
     );
+}
+
+/// Nor does what is configured there: an endpoint, a region, a profile.
+#[test]
+fn the_environment_does_not_change_a_log() {
+    let told = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reliability"));
+        let output = command.args(["replay", "wire", "1"]).envs(variables.iter().copied()).output().expect("a process");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().find(|line| line.contains("fingerprint")).map(str::to_owned).expect(&text)
+    };
+    let plain = told(&[]);
+    let config = std::env::temp_dir().join(format!("snapkeeper-config-{}", std::process::id()));
+    std::fs::write(
+        &config,
+        "[default]\nendpoint_url = http://127.0.0.1:9\nregion = eu-west-3\nuse_fips_endpoint = true\n",
+    )
+    .expect("a file");
+    let file = config.to_string_lossy().into_owned();
+    let variables = [
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+        ("AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:9"),
+        ("AWS_REGION", "eu-west-3"),
+        ("AWS_MAX_ATTEMPTS", "7"),
+        ("AWS_CONFIG_FILE", file.as_str()),
+    ];
+    for variable in variables {
+        assert_eq!(told(&[variable]), plain, "{variable:?}");
+    }
+    std::fs::remove_file(&config).expect("it is there");
 }
 
 /// A script with faults from its beginning to its calm.

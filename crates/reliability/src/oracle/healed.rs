@@ -49,7 +49,7 @@ type Copies<'a> = BTreeMap<(&'a str, &'a str, &'a str), Vec<(&'a str, &'a Snap)>
 fn copies(places: &Places) -> Copies<'_> {
     let mut copies = Copies::new();
     for (region, place) in places {
-        for (id, snap) in place.snapshots.iter().filter(|(_, snap)| snap.counts()) {
+        for (id, snap) in place.snapshots.iter().filter(|(_, snap)| snap.is_counterpart()) {
             if let Some((from, primary)) = &snap.copy_of {
                 copies.entry((region.as_str(), from.as_str(), primary.as_str())).or_default().push((id.as_str(), snap));
             }

@@ -56,8 +56,16 @@ const DESTINATIONS: [&str; 8] = [
 ];
 const DAYS: [&str; 6] = ["2026-11-24", "2026-11-20", "2030-01-01", "2026-11-2", "2026-13-01", "tomorrow"];
 /// What somebody may spoil on our snapshots.
-const OWN_TAGS: [&str; 7] =
-    ["Source_Devices", "Source_VolumeId", "Source_SnapshotId", "Source_Region", "Backup_Run", "Copy_Dest", "Type"];
+const OWN_TAGS: [&str; 8] = [
+    "Source_Devices",
+    "Source_VolumeId",
+    "Source_SnapshotId",
+    "Source_Region",
+    "Source_InstanceId",
+    "Backup_Run",
+    "Copy_Dest",
+    "Type",
+];
 const SPOILED: [&str; 4] = ["", "?", "us-west-2", "/dev/xvda="];
 const CODES: [&str; 3] = ["IncorrectState", "InvalidParameterValue", "SnapshotLimitExceeded"];
 /// What is set for the jobs, where not all is as by default.
@@ -73,10 +81,12 @@ pub fn make(seed: u64, options: &Options) -> Script {
         rng: Rng::with_seed(seed),
         options: options.clone(),
         theme: Theme::Mixed,
+        untidy: false,
         steps: Vec::new(),
         at: start(),
     };
     maker.theme = maker.theme();
+    maker.untidy = maker.options.operator && maker.chance(12);
     let setting = maker.setting();
     maker.found();
     let mut days = maker.rng.u32(1..=options.days);
@@ -146,6 +156,8 @@ struct Maker {
     rng: Rng,
     options: Options,
     theme: Theme,
+    /// Whether somebody spoils our tags day after day.
+    untidy: bool,
     steps: Vec<Step>,
     /// When the day begins.
     at: DateTime<Utc>,
@@ -249,6 +261,13 @@ impl Maker {
             for _ in 0..self.rng.u32(..3) {
                 let minute = self.rng.i64(0..1_400);
                 todo.push((minute, Step::Act(self.act())));
+            }
+        }
+        if self.untidy {
+            for _ in 0..self.rng.u32(1..4) {
+                let region = if self.chance(50) { HOME } else { WEST }.to_owned();
+                let snapshot = Pick::Automated(region, self.rng.usize(..64));
+                todo.push((self.rng.i64(0..1_400), Step::Act(self.spoil(snapshot))));
             }
         }
         if self.options.troubles {
@@ -376,10 +395,16 @@ impl Maker {
             84..89 => Act::Image(automated),
             89..91 => Act::Deregister(region),
             91..95 => Act::Tag(automated, text("DeleteOn"), text(self.one_of(&DAYS))),
-            95..97 => Act::Tag(automated, text(self.one_of(&OWN_TAGS)), text(self.one_of(&SPOILED))),
+            95..97 => self.spoil(automated),
             97..98 => Act::Untag(automated, text("DeleteOn")),
             _ => Act::DateAll(region, text(self.one_of(&DAYS[..2]))),
         }
+    }
+
+    /// Somebody spoils one of our tags, or takes it away.
+    fn spoil(&mut self, snapshot: Pick) -> Act {
+        let key = self.one_of(&OWN_TAGS).to_owned();
+        if self.chance(25) { Act::Untag(snapshot, key) } else { Act::Tag(snapshot, key, self.one_of(&SPOILED).to_owned()) }
     }
 
     fn tags_by_hand(&mut self) -> Vec<(String, String)> {

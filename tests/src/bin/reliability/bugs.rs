@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use snapkeeper_reliability::{
     mutant::{self, Mutant},
     oracle::Promise,
-    script::Options,
+    script::{Options, Script},
 };
 use snapkeeper_tests::{
     parallel,
@@ -26,8 +26,8 @@ pub(crate) struct Hunted {
     seeds: u64,
     /// In how many of them one of these was broken.
     found: u64,
-    /// How many scripts it takes from one that finds it to the next: the median.
-    median: Option<u64>,
+    /// Whether it shows in the script that was written for it, where there is one.
+    own: Option<bool>,
     /// Which promises were broken in those scripts, meant or not.
     by: BTreeSet<Promise>,
 }
@@ -48,10 +48,9 @@ pub(crate) fn hunt(seeds: u64, wire_seeds: u64, tell: impl Fn(&Hunted) + Sync) -
     hunted
 }
 
-/// Whether every bug of the plans was found. On the wire, where few seeds are played, each bug has a script of its own,
-/// which the tests play.
+/// Whether every bug was found: by seeds, or on the wire, where few are played, by the script that was written for it.
 pub(crate) fn all_found(hunted: &[Hunted]) -> bool {
-    hunted.iter().all(|bug| bug.found > 0 || bug.world == World::Wire)
+    hunted.iter().all(|bug| bug.own.unwrap_or(bug.found > 0))
 }
 
 fn in_the_model(bug: Mutant, seeds: u64) -> Hunted {
@@ -63,7 +62,7 @@ fn in_the_model(bug: Mutant, seeds: u64) -> Hunted {
         meant: bug.meant(),
         seeds: found.seeds.into(),
         found: found.found.into(),
-        median: found.median_gap.map(u64::from),
+        own: None,
         by: found.by.into_keys().collect(),
     }
 }
@@ -74,41 +73,29 @@ fn on_the_wire(bug: WireBug, seeds: u64) -> Hunted {
     while next < seeds && played.iter().filter(|broken| is_found(bug, broken)).count() < ENOUGH as usize {
         let chunk: Vec<u64> = (next..seeds.min(next + AT_A_TIME)).collect();
         next += AT_A_TIME;
-        played.extend(parallel::map(&chunk, |seed| {
-            let violations = wire::play_blocking(&World::Wire.script(*seed), Some(bug)).violations;
-            violations.iter().map(|broken| broken.promise).collect::<BTreeSet<Promise>>()
-        }));
+        played.extend(parallel::map(&chunk, |seed| broken(bug, &World::Wire.script(*seed))));
     }
-    summed(bug, &played)
-}
-
-/// Whether one of these promises is one that the bug is meant to break.
-fn is_found(bug: WireBug, broken: &BTreeSet<Promise>) -> bool {
-    bug.meant().iter().any(|promise| broken.contains(promise))
-}
-
-/// What the scripts of one bug come to, each with the promises that it broke.
-fn summed(bug: WireBug, scripts: &[BTreeSet<Promise>]) -> Hunted {
-    let (mut gap, mut gaps) = (0, Vec::new());
-    let mut by: BTreeSet<Promise> = BTreeSet::new();
-    for broken in scripts {
-        gap += 1;
-        if is_found(bug, broken) {
-            gaps.push(std::mem::take(&mut gap));
-            by.extend(broken);
-        }
-    }
-    gaps.sort_unstable();
+    let found: Vec<&BTreeSet<Promise>> = played.iter().filter(|broken| is_found(bug, broken)).collect();
     Hunted {
         world: World::Wire,
         name: bug.name(),
         what: bug.what(),
         meant: bug.meant(),
-        seeds: scripts.len() as u64,
-        found: gaps.len() as u64,
-        median: gaps.get(gaps.len() / 2).copied(),
-        by,
+        own: Some(is_found(bug, &broken(bug, &bug.script()))),
+        seeds: played.len() as u64,
+        found: found.len() as u64,
+        by: found.into_iter().flatten().copied().collect(),
     }
+}
+
+/// The promises that a script breaks with this bug.
+fn broken(bug: WireBug, script: &Script) -> BTreeSet<Promise> {
+    wire::play_blocking(script, Some(bug)).violations.iter().map(|broken| broken.promise).collect()
+}
+
+/// Whether one of these promises is one that the bug is meant to break.
+fn is_found(bug: WireBug, broken: &BTreeSet<Promise>) -> bool {
+    bug.meant().iter().any(|promise| broken.contains(promise))
 }
 
 /// The bugs, in Markdown.
@@ -121,15 +108,16 @@ pub(crate) fn table(hunted: &[Hunted]) -> String {
 }
 
 /// The head of the table.
-pub(crate) const HEAD: &str = "| Planted bug | What it does | World | Seeds | Found | Median | By |\n\
-                               | --- | --- | --- | ---: | ---: | ---: | --- |\n";
+pub(crate) const HEAD: &str = "| Planted bug | What it does | World | Seeds | Found | Median | Own script | By |\n\
+                               | --- | --- | --- | ---: | ---: | ---: | --- | --- |\n";
 
 /// A line of the table.
-pub(crate) fn row(Hunted { world, name, what, meant, seeds, found, median, by }: &Hunted) -> String {
-    let median = median.map_or_else(|| "not found".to_owned(), |median| median.to_string());
+pub(crate) fn row(Hunted { world, name, what, meant, own, seeds, found, by }: &Hunted) -> String {
+    let median = mutant::median(*found, *seeds).map_or_else(|| "not found".to_owned(), |median| median.to_string());
+    let own = own.map_or("", |is_found| if is_found { "found" } else { "not found" });
     // those that are meant in bold
     let marks = |promise: &Promise| if meant.contains(promise) { "**" } else { "" };
     let by = by.iter().map(|promise| format!("{0}`{promise:?}`{0}", marks(promise))).collect::<Vec<_>>().join(", ");
     let world = world.name();
-    format!("| `{name}` | {what} | {world} | {seeds} | {found} | {median} | {by} |\n")
+    format!("| `{name}` | {what} | {world} | {seeds} | {found} | {median} | {own} | {by} |\n")
 }

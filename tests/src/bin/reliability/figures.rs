@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
     ops::Range,
+    time::Duration,
 };
 
 use snapkeeper_reliability::{
@@ -12,6 +13,7 @@ use snapkeeper_reliability::{
     script::{Script, start},
 };
 use snapkeeper_tests::{parallel, wire};
+use tokio::time::Instant;
 
 use crate::World;
 
@@ -32,6 +34,8 @@ pub(crate) struct Tally {
     faults: BTreeMap<String, u64>,
     /// The seeds of the scripts that broke a promise, and how.
     broken: Vec<(u64, Violation)>,
+    /// How long it took.
+    took: Duration,
 }
 
 impl Tally {
@@ -41,7 +45,7 @@ impl Tally {
             World::Plans | World::Tiny => 256,
             World::Wire => 1,
         };
-        let end = seeds.end;
+        let (began, end) = (Instant::now(), seeds.end);
         let parts: Vec<Range<u64>> = seeds.step_by(size).map(|from| from..end.min(from + size as u64)).collect();
         let tallies = parallel::map(&parts, |part| {
             let mut tally = Tally::default();
@@ -54,7 +58,14 @@ impl Tally {
         for tally in tallies {
             all.add(tally);
         }
+        all.took = began.elapsed();
         all
+    }
+
+    /// How many scripts were played a minute, on all cores.
+    fn a_minute(&self) -> u64 {
+        let scripts = u128::from(self.scripts) * 60_000 / self.took.as_millis().max(1);
+        u64::try_from(scripts).unwrap_or(u64::MAX)
     }
 
     fn add(&mut self, other: Tally) {
@@ -125,13 +136,13 @@ fn one(world: World, seed: u64) -> Tally {
             let played = in_the_model(&script);
             let (days, runs) = (played.days.into(), played.runs.into());
             let (faults, broken) = (owned(played.faults).collect(), of_seed(played.violations));
-            Tally { scripts: 1, days, runs, calls: 0, scripted, faults, broken }
+            Tally { scripts: 1, days, runs, scripted, faults, broken, ..Tally::default() }
         }
         World::Wire => {
             let played = wire::play_blocking(&script, None);
             let (days, runs) = (played.days.into(), played.runs.into());
             let (calls, faults, broken) = (played.calls, played.faults, of_seed(played.violations));
-            Tally { scripts: 1, days, runs, calls, scripted, faults, broken }
+            Tally { scripts: 1, days, runs, calls, scripted, faults, broken, ..Tally::default() }
         }
     }
 }
@@ -154,14 +165,15 @@ pub(crate) fn in_the_model(script: &Script) -> model::Played {
 /// The figures, in Markdown.
 pub(crate) fn table(tallies: &[(World, Tally)]) -> String {
     let mut text = String::from(
-        "| World | Scripts | Days | Runs | Calls | Scripts that broke a promise | Chance that one does |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: | --- |\n",
+        "| World | Scripts | A minute | Days | Runs | Calls | Scripts that broke a promise | Chance that one does |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n",
     );
     for (world, tally) in tallies {
         let [scripts, days, runs, ill] = [tally.scripts, tally.days, tally.runs, tally.ill()].map(grouped);
+        let speed = grouped(tally.a_minute());
         let calls = if tally.calls > 0 { grouped(tally.calls) } else { String::new() };
         let (name, bound) = (world.name(), tally.bound());
-        let _ = writeln!(text, "| {name} | {scripts} | {days} | {runs} | {calls} | {ill} | {bound} |");
+        let _ = writeln!(text, "| {name} | {scripts} | {speed} | {days} | {runs} | {calls} | {ill} | {bound} |");
     }
     text.push_str(&by_kind("What the scripts held", tallies, |tally| &tally.scripted));
     text.push_str(&by_kind("What struck calls", tallies, |tally| &tally.faults));

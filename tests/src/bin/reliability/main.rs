@@ -142,7 +142,11 @@ fn main() -> anyhow::Result<ExitCode> {
                 (world, tally)
             });
             let hunted = hunt(seeds, wire_seeds);
-            page::write(&figures::table(&tallies), &bugs::table(&hunted))?;
+            let command = format!(
+                "cargo run -p snapkeeper-tests --bin reliability -- report --plans {plans} --tiny {tiny} --wire {wire} \
+                 --seeds {seeds} --wire-seeds {wire_seeds}"
+            );
+            page::write(&command, &figures::table(&tallies), &bugs::table(&hunted))?;
             tallies.iter().all(|(_, tally)| tally.is_well()) && bugs::all_found(&hunted)
         }
     };

@@ -4,11 +4,12 @@ use std::{fs, path::Path};
 
 use anyhow::Context;
 
-/// Writes both tables into `docs/reliability.md`, in place of those that stand there.
-pub(crate) fn write(figures: &str, mutants: &str) -> anyhow::Result<()> {
+/// Writes both tables into `docs/reliability.md`, in place of those that stand there, and the command that made them.
+pub(crate) fn write(command: &str, figures: &str, mutants: &str) -> anyhow::Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reliability.md");
     let page = fs::read_to_string(&path).context("docs/reliability.md")?;
-    let page = replaced(&page, "figures", figures)?;
+    let figures = format!("```console\n$ {command}\n```\n\n{figures}");
+    let page = replaced(&page, "figures", &figures)?;
     let page = replaced(&page, "mutants", mutants)?;
     fs::write(&path, page).context("docs/reliability.md")
 }
