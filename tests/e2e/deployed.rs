@@ -61,6 +61,7 @@ fn many() -> Vec<(&'static str, &'static str)> {
         ("MemorySize", "256"),
         ("ReservedConcurrency", "1"),
         ("Tracing", "Active"),
+        ("LogLevel", "warn,snapkeeper=debug"),
         ("LogRetentionDays", "30"),
         ("RolePath", "/backup/"),
         ("PermissionsBoundary", "arn:aws:iam::123456789012:policy/limit"),

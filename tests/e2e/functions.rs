@@ -2,8 +2,10 @@
 
 use std::process::Command;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use snapkeeper_core::run::Job;
+use snapkeeper_lambda::clock;
 use snapkeeper_simulator::{Config, Fault, FaultKind, Simulator};
 use snapkeeper_tests::{
     World,
@@ -15,6 +17,11 @@ use snapkeeper_tests::{
 /// A world that begins in the past, whatever the clock says: a function refuses an event of the future.
 async fn world() -> World {
     World::listening(Simulator::new(Config::starting(instant("2025-11-22T04:00:00Z")))).await
+}
+
+/// A world in which it is now, for events without an instant of their own: they mean the present minute.
+async fn present_world() -> World {
+    World::listening(Simulator::new(Config::starting(clock::now()))).await
 }
 
 /// Far from now, whatever the clock says.
@@ -48,14 +55,15 @@ fn report(posted: &Posted) -> &Value {
 async fn each_function_answers_an_event_with_its_report() {
     let world = world().await;
     let operator = world.operator("us-east-1").await;
-    operator.run_instance(&[], &[("Backup", "Yes"), ("Copy_Dest", "us-west-2")]).await;
+    operator.run_instance(&["/dev/sdf"], &[("Backup", "Yes"), ("Copy_Dest", "us-west-2")]).await;
     let at = "2025-11-22T05:00:00Z";
-    for (job, event, applied) in [
-        ("creator", scheduled(at), 1),
-        ("creator", json!({"scheduled_time": at}), 0),
-        ("copier", scheduled("2025-11-22T06:00:00Z"), 1),
-        ("manager", scheduled("2025-11-22T07:00:00Z"), 0),
-        ("watcher", scheduled("2025-11-22T08:00:00Z"), 0),
+    for (job, event, applied, made) in [
+        // one set of two volumes
+        ("creator", scheduled(at), 1, 2),
+        ("creator", json!({"scheduled_time": at}), 0, 0),
+        ("copier", scheduled("2025-11-22T06:00:00Z"), 2, 2),
+        ("manager", scheduled("2025-11-22T07:00:00Z"), 0, 0),
+        ("watcher", scheduled("2025-11-22T08:00:00Z"), 0, 0),
     ] {
         let (posted, output) = invoke(function(job, &world), vec![event.clone()], no_deadline()).await;
         let report = report(&posted[0]);
@@ -70,16 +78,93 @@ async fn each_function_answers_an_event_with_its_report() {
         );
         let metrics = lines.iter().find(|line| line.get("_aws").is_some()).expect("a line of metrics");
         assert_eq!(
-            (&metrics["Job"], &metrics["Applied"], &metrics["Succeeded"]),
-            (&json!(job), &json!(applied), &json!(1))
+            (&metrics["Job"], &metrics["Applied"], &metrics["Made"], &metrics["Succeeded"]),
+            (&json!(job), &json!(applied), &json!(made), &json!(1))
         );
         let told = metrics["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
-        let protected = (job == "watcher").then_some((1, 3 * 3_600));
+        let protected = (job == "watcher").then_some((2, 3 * 3_600));
         let told_so = |name: &str| metrics.get(name).and_then(Value::as_i64);
         assert_eq!(told_so("VolumesProtected").zip(told_so("OldestBackupAge")), protected, "{job}: {metrics}");
         assert!(told.iter().all(|metric| metrics.get(metric["Name"].as_str().unwrap()).is_some_and(Value::is_u64)));
         world.settle().await;
     }
+}
+
+#[tokio::test]
+async fn the_test_events_of_the_docs_do_what_the_docs_say() {
+    let events: Vec<(Vec<Job>, Value)> = documented().into_iter().filter(|(_, block)| !is_report(block)).collect();
+    assert!(events.len() >= 2, "{events:?}");
+    for (jobs, event) in events {
+        let world = present_world().await;
+        let operator = world.operator("us-east-1").await;
+        let instance = operator.run_instance(&[], &[("Backup", "Yes"), ("Copy_Dest", "us-west-2")]).await;
+        let event: Value = serde_json::from_str(&event.to_string().replace(INSTANCE, &instance)).unwrap();
+        let dry_run = event["dry_run"] == true;
+        for job in jobs {
+            let before = clock::now();
+            let (posted, _) = invoke(function(job.name(), &world), vec![event.clone()], no_deadline()).await;
+            let report = report(&posted[0]);
+            assert_eq!((&report["job"], &report["dry_run"]), (&json!(job), &json!(dry_run)), "{event}: {report}");
+            let run: DateTime<Utc> = report["run"].as_str().unwrap().parse().unwrap();
+            assert!((before - TimeDelta::minutes(1)..=clock::now()).contains(&run), "the present minute: {report}");
+            world.settle().await;
+        }
+        let snapshots = world.simulator().snapshots("123456789012", "us-east-1");
+        assert_eq!(snapshots.len(), usize::from(!dry_run), "{event}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_docs_show_comes_back() {
+    let reports = documented().into_iter().map(|(_, block)| block).filter(is_report);
+    let [shown]: [Value; 1] = reports.collect::<Vec<_>>().try_into().unwrap();
+    // wrapped at its spaces
+    let (_, error) = test_events().split_once("\n```text\n").unwrap();
+    let error: Value = serde_json::from_str(&error.split_once("\n```").unwrap().0.replace("\n ", " ")).unwrap();
+
+    let world = present_world().await;
+    let events = vec![json!({"dry_run": true}), json!({"dryrun": true})];
+    let (posted, _) = invoke(function("creator", &world), events, no_deadline()).await;
+    let mut report = report(&posted[0]).clone();
+    for differing in ["run", "duration_ms"] {
+        assert!(report[differing].is_string() || report[differing].is_u64(), "{report}");
+        report[differing] = shown[differing].clone();
+    }
+    assert_eq!(report, shown);
+    let Posted::Error(posted) = &posted[1] else { panic!("{posted:?}") };
+    for part in ["errorType", "errorMessage"] {
+        assert_eq!(posted[part], error[part]);
+    }
+}
+
+/// The instance that the docs name: one that is there takes its place.
+const INSTANCE: &str = "i-0123456789abcdef0";
+
+/// What docs/deploy.md says of test events.
+fn test_events() -> &'static str {
+    let (_, after) = include_str!("../../docs/deploy.md").split_once("\n### Test events\n").expect("the heading");
+    after.split_once("\n### ").map_or(after, |(part, _)| part)
+}
+
+/// The blocks of JSON in it, and for which jobs each is: for those in the comment right before it, such as
+/// `<!-- creator, copier -->`, or else for all.
+fn documented() -> Vec<(Vec<Job>, Value)> {
+    let parts: Vec<&str> = test_events().split("\n```json\n").collect();
+    let blocks = parts.windows(2).map(|pair| {
+        let (before, (block, _)) = (pair[0].trim_end(), pair[1].split_once("\n```").expect("the end of a block"));
+        let line = before.lines().last().unwrap_or_default();
+        let jobs: Vec<Job> = match line.strip_prefix("<!-- ").and_then(|line| line.strip_suffix(" -->")) {
+            Some(names) => names.split(", ").map(|name| name.parse::<Job>().expect("a job")).collect(),
+            None => Job::ALL.to_vec(),
+        };
+        (jobs, serde_json::from_str::<Value>(block).expect("JSON"))
+    });
+    blocks.collect()
+}
+
+/// Whether a block is what comes back, and no event.
+fn is_report(block: &Value) -> bool {
+    block.get("counts").is_some()
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! The IAM policies in `iam/` allow each job what it needs, and nothing else. (That every in-process scenario of these
 //! tests runs under them, and the scenarios on moto as far as moto evaluates them, is `snapkeeper_tests::World`'s doing.)
 //!
-//! Whatever is taken out of a policy is missed: an action, a resource or a value by the job, a condition or a `Deny` by
-//! whoever it protects. So nothing stands in these files that has no effect.
+//! Whatever is taken out of a policy is missed: an action, a resource or a value by the job, a condition, a `Deny`, or the
+//! region or account of a resource by whoever it protects. So nothing stands in these files that has no effect.
 
 mod attacks;
 mod needs;
@@ -25,12 +25,28 @@ const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:alerts";
 /// What IAM takes inline in a role, without white space (IAM quotas).
 const LONGEST: usize = 10_240;
 
-/// Conditions that no attack shows to hold: of which job, in which statement, and why none does.
-const NOT_ATTACKED: [(Job, &str, &str, &str); 3] = [
+/// What no attack shows to hold: of which job, in which statement, and why none does.
+const NOT_ATTACKED: [(Job, &str, &str, &str); 9] = [
+    (
+        Job::Creator,
+        "TakeSetsOfInstancesWithTheTagBackup",
+        "account of arn:aws:ec2:us-east-1:123456789012:instance/*",
+        IN_ONES_OWN_ACCOUNT,
+    ),
+    (Job::Creator, "TakeVolumes", "account of arn:aws:ec2:us-east-1:123456789012:volume/*", IN_ONES_OWN_ACCOUNT),
     (Job::Copier, "LetEc2UseTheKeysOfSnapshots", "StringLike kms:ViaService", ONLY_THROUGH_EC2),
     (Job::Copier, "LetEc2GrantItselfTheKeysOfSnapshots", "StringLike kms:ViaService", ONLY_THROUGH_EC2),
     (Job::Copier, "LetEc2GrantItselfTheKeysOfSnapshots", "Bool kms:GrantIsForAWSResource", ONLY_THROUGH_EC2),
+    (Job::Creator, "TellOfFailures", ACCOUNT_OF_TOPIC, NO_POLICIES_OF_TOPICS),
+    (Job::Copier, "TellOfFailures", ACCOUNT_OF_TOPIC, NO_POLICIES_OF_TOPICS),
+    (Job::Manager, "TellOfFailures", ACCOUNT_OF_TOPIC, NO_POLICIES_OF_TOPICS),
+    (Job::Watcher, "TellWhatIsNotProtected", ACCOUNT_OF_TOPIC, NO_POLICIES_OF_TOPICS),
 ];
+const ACCOUNT_OF_TOPIC: &str = "account of arn:aws:sns:us-east-1:123456789012:alerts";
+const IN_ONES_OWN_ACCOUNT: &str =
+    "nobody can share instances and volumes: whatever a call of EC2 names is in the caller's own account";
+const NO_POLICIES_OF_TOPICS: &str =
+    "a topic of another account must let this one publish, and the simulator knows no policies of topics";
 const ONLY_THROUGH_EC2: &str =
     "the simulator has keys only as EC2 uses them; there is no KMS in it that could be called";
 
@@ -50,9 +66,9 @@ async fn whatever_is_taken_out_of_what_is_allowed_is_missed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_condition_and_every_deny_stops_an_attack() {
+async fn every_condition_deny_region_and_account_stops_an_attack() {
     for (job, variant) in of_all_jobs(Allows::More) {
-        let Variant { sid, what, document, .. } = variant;
+        let Variant { sid, what, whole, document, .. } = variant;
         if NOT_ATTACKED.iter().any(|it| (it.0, it.1, it.2) == (job, sid.as_str(), what.as_str())) {
             continue;
         }
@@ -61,11 +77,8 @@ async fn every_condition_and_every_deny_stops_an_attack() {
         assert!(!stopped.is_empty(), "{job}.json, {sid}: nothing is stopped by {what}");
         for attack in stopped {
             let told = format!("{job}.json, {sid}, {what}: {:?}", attack.call);
-            assert_eq!(
-                Box::pin(attempted(attack, policy(job))).await,
-                Err("UnauthorizedOperation".to_owned()),
-                "{told}"
-            );
+            let refused: Result<(), String> = Err(attack.call.refusal().to_owned());
+            assert_eq!(Box::pin(attempted(attack, whole.clone())).await, refused, "{told}");
             assert_eq!(
                 Box::pin(attempted(attack, document.clone())).await,
                 Ok(()),

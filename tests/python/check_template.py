@@ -65,26 +65,40 @@ def as_in_files(value):
 
 
 def policies(template):
-    """The first policy of each function is its file. The second is the same for all, and about the topic's key only."""
-    seconds = []
+    """The first policy of each function is its file. The second leaves it no log but its own. The third is the same for
+    all, and about the topic's key only."""
+    thirds = []
     for job in JOBS:
-        first, *others = template["Resources"][job]["Properties"]["Policies"]
+        first, second, *others = template["Resources"][job]["Properties"]["Policies"]
         file = f"iam/{job.lower()}.json"
         expected = json.loads((ROOT / file).read_text())
         check(as_in_files(first) == expected, f"{job}'s policy in the template is not {file}")
-        size = len(json.dumps([first, *others], separators=(",", ":")))
+        size = len(json.dumps([first, second, *others], separators=(",", ":")))
         check(size < POLICIES_OF_A_ROLE, f"{job}'s policies are {size} characters long")
-        seconds.append(others)
-    check(all(second == seconds[0] for second in seconds), "the functions differ in their further policies")
-    (condition, second, nothing), = [policy["Fn::If"] for policy in seconds[0]]
-    statement, = second["Statement"]
-    check((condition, nothing) == ("KeyNeeded", {"Ref": "AWS::NoValue"}), "the second policy has another condition")
-    check(statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"], "the second policy allows something else")
-    check("AlertTopicKey" in json.dumps(statement["Resource"]), "the second policy is about something else")
+        check(second["Statement"] == [no_log_but(f"{job}Logs")], f"{job}'s second policy is not about its log alone")
+        thirds.append(others)
+    check(all(third == thirds[0] for third in thirds), "the functions differ in their further policies")
+    (condition, third, nothing), = [policy["Fn::If"] for policy in thirds[0]]
+    statement, = third["Statement"]
+    check((condition, nothing) == ("KeyNeeded", {"Ref": "AWS::NoValue"}), "the third policy has another condition")
+    check(statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"], "the third policy allows something else")
+    check("AlertTopicKey" in json.dumps(statement["Resource"]), "the third policy is about something else")
+
+
+def no_log_but(group):
+    """The ARN of a group as CloudFormation has it, which ends in `:*`, is that of what is in it."""
+    itself = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${" + group + "}"
+    return {
+        "Sid": "WriteIntoNoOtherLog",
+        "Effect": "Deny",
+        "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+        "NotResource": [{"Fn::GetAtt": [group, "Arn"]}, {"Fn::Sub": itself}],
+    }
 
 
 def settings(template, docs):
-    """Each setting of the documentation reaches each function, by a parameter of its name, and nothing else does."""
+    """Each setting of the documentation reaches each function, by a parameter of its name, and nothing else does but how
+    much is logged."""
     rows = re.findall(r"^\| `(SNAPKEEPER_\w+)` \| (.*?) \| .*? \| `(.*?)` \|$", docs, re.MULTILINE)
     documented = {name: (default.strip("`"), example) for name, default, example in rows}
     check(len(documented) > 8, "no table of settings in docs/settings.md")
@@ -92,6 +106,8 @@ def settings(template, docs):
     parameters = template["Parameters"]
     for job in JOBS:
         environment = {**shared, **template["Resources"][job]["Properties"]["Environment"]["Variables"]}
+        level = {"Fn::If": ["LogLevelGiven", {"Ref": "LogLevel"}, {"Ref": "AWS::NoValue"}]}
+        check(environment.pop("RUST_LOG", None) == level, f"RUST_LOG of {job} is not the parameter LogLevel")
         for name in sorted(environment.keys() ^ documented.keys()):
             check(False, f"{name}: not both in docs/settings.md and in the environment of {job}")
         for name, (default, example) in documented.items():
@@ -108,6 +124,8 @@ def settings(template, docs):
                 check(told, f"{parameter} does not tell the default of {name}, {default}")
             else:
                 check(properties.get("Default") in ("", default), f"{parameter} and {name} differ in their default")
+    level = re.search(r"Empty is (\S+)\.", parameters["LogLevel"]["Description"])
+    check(level is not None and f"`{level[1]}`" in docs, "LogLevel does not tell the default of RUST_LOG")
 
 
 def fits(value, parameter):
@@ -157,7 +175,14 @@ def alarms(template, documented):
             continue
         alarm = resource["Properties"]
         job = next((job for job in JOBS if name.startswith(job)), None)
-        check(resource.get("Condition") == (job and f"{job}Deployed"), f"{name} is there without its job, or not with it")
+        # what counts successes must not be there while no run counts: it would be ringing, unheard, when runs begin
+        needed = f"{job}Deployed"
+        if alarm["MetricName"] == "Succeeded":
+            needed = f"{job}Counts"
+            both = {"Fn::And": [{"Condition": f"{job}Deployed"}, {"Condition": "RunsCount"}]}
+            check(template["Conditions"].get(needed) == both, f"{needed} is another condition")
+        check(resource.get("Condition") == (job and needed), f"{name} is there without its job, or not with it")
+        check("ActionsEnabled" not in alarm, f"{name} may be silent")
         check(alarm["AlarmActions"] == alarm["OKActions"] == [ALERT_TOPIC], f"{name} does not go to the topic")
         anchor = re.search(r"docs/operate\.md#([a-z0-9_-]+)$", alarm["AlarmDescription"])
         check(anchor is not None and anchor[1] in headings, f"{name} points to no heading of docs/operate.md")
@@ -186,6 +211,9 @@ def dashboard(template, documented, kept, watchers):
     for name in ["AWS::StackName", "AWS::Region"]:
         check("${" + name + "}" in properties["DashboardName"]["Fn::Sub"], f"the dashboard's name lacks {name}")
     body = json.loads(re.sub(r"\$\{AWS::\w+\}", "here", properties["DashboardBody"]["Fn::Sub"]))
+    # it would open on three hours, in which most jobs do not run, and with periods of its own choice
+    opened = {key: body.get(key) for key in body if key != "widgets"}
+    check(opened == {"start": "-P14D", "periodOverride": "inherit"}, f"the dashboard opens with {opened}")
     shown = {job: set() for job in JOBS}
     places = set()
     for widget in body["widgets"]:
@@ -203,7 +231,9 @@ def dashboard(template, documented, kept, watchers):
             shown[job].add(name)
     for job in JOBS:
         expected = {"Succeeded", "Failed", "Unfinished", "ApiCalls", "Duration"} | kept[job]
-        expected |= watchers | {"Findings"} if job == "Watcher" else {"Applied", "Kept"}
+        # what the creator and the copier applied are dates and tags as well
+        work = {"Creator": "Made", "Copier": "Made", "Manager": "Applied"}
+        expected |= watchers | {"Findings"} if job == "Watcher" else {work[job], "Kept"}
         check(expected <= shown[job], f"the dashboard lacks of the {job}: {sorted(expected - shown[job])}")
 
 

@@ -67,7 +67,7 @@ os.environ.update(
 from ministack import app  # noqa: E402
 from ministack.core import lambda_runtime  # noqa: E402
 from ministack.services import cloudformation, eventbridge, lambda_svc, scheduler, sqs  # noqa: E402
-from ministack.services.cloudformation import changesets, engine, provisioners  # noqa: E402
+from ministack.services.cloudformation import changesets, engine  # noqa: E402
 from samtranslator.translator import transform  # noqa: E402
 
 
@@ -150,19 +150,6 @@ def mend():
         return apply_transforms(template, provided, *previous)
 
     changesets._apply_transforms = apply_transforms_to_parameters
-
-    # It refuses a stack with an alarm on an expression. Here such an alarm watches the first metric of its expression;
-    # none is ever evaluated, and what the template says of it is read from the properties.
-    alarm_record = provisioners._cw_metric_alarm_record
-
-    def alarm_record_of_expressions_too(name, properties):
-        for metric in properties.get("Metrics") or []:
-            if "MetricStat" in metric:
-                rest = {key: value for key, value in properties.items() if key != "Metrics"}
-                return alarm_record(name, rest | metric["MetricStat"]["Metric"])
-        return alarm_record(name, properties)
-
-    provisioners._cw_metric_alarm_record = alarm_record_of_expressions_too
 
     # And, changing nothing: each attempt is noted, and when there will be no further one.
     execute = lambda_svc._execute_function

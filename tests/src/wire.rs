@@ -26,6 +26,7 @@ pub use bug::WireBug;
 use std::{any::Any, collections::BTreeMap, fmt::Write as _, thread};
 
 use chrono::SecondsFormat;
+use snapkeeper_lambda::Report;
 use snapkeeper_reliability::{
     oracle::{Promise, Violation},
     script::{Options, START, Script},
@@ -50,6 +51,10 @@ pub struct Played {
     pub calls: u64,
     /// What struck them, by kind, and how often.
     pub faults: BTreeMap<String, u64>,
+    /// How many readings that lagged behind showed something else than what was so.
+    pub differing: u64,
+    /// What the runs reported, by their numbers. One that was killed has reported nothing.
+    pub reports: BTreeMap<u32, Report>,
     /// Every call, an operator's too, with its instant, its parameters and its outcome: a line each.
     pub log: Vec<String>,
     /// What happened, in words.

@@ -322,3 +322,25 @@ impl FindingKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_measure_is_its_number_and_its_unit() {
+        for (measure, value, unit) in [(Measure::Count(7), 7, "Count"), (Measure::Seconds(90), 90, "Seconds")] {
+            assert_eq!((measure.value(), measure.unit()), (value, unit));
+        }
+    }
+
+    #[test]
+    fn each_text_of_a_finding_is_made_fit_for_a_line() {
+        let kind = FindingKind::Failed;
+        let text = || "a\nb".to_owned();
+        let told = Finding { kind, resource: text(), what: text(), since: None, todo: text() }.plain();
+        for plain in [told.resource, told.what, told.todo] {
+            assert_eq!(plain, "a\\nb");
+        }
+    }
+}

@@ -16,6 +16,7 @@ pub(crate) fn line(report: &Report, now: DateTime<Utc>) -> Option<String> {
     let counts = report.counts;
     let mut metrics: Vec<(String, &str, u64)> = vec![
         ("Applied".to_owned(), "Count", as_u64(counts.applied)),
+        ("Made".to_owned(), "Count", as_u64(report.applied.iter().map(|step| step.made.len()).sum())),
         ("Kept".to_owned(), "Count", as_u64(counts.kept)),
         ("Failed".to_owned(), "Count", as_u64(counts.failed)),
         ("Unfinished".to_owned(), "Count", as_u64(counts.unfinished)),
@@ -56,4 +57,23 @@ pub(crate) fn line(report: &Report, now: DateTime<Utc>) -> Option<String> {
 
 fn as_u64(count: usize) -> u64 {
     count.try_into().unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use snapkeeper_core::{run::Run, settings::Settings};
+
+    use super::*;
+    use crate::report::Step;
+
+    #[test]
+    fn a_set_is_one_action_and_several_snapshots() {
+        let at: DateTime<Utc> = "2026-11-21T05:00:00Z".parse().unwrap();
+        let mut report = Report::of(&Run::new(Job::Creator, "us-east-1".parse().unwrap(), at, Settings::default()));
+        let step = |made: &[&str]| Step::new("i-1", "act", made.iter().map(|id| (*id).to_owned()).collect());
+        report.applied = vec![step(&["snap-1", "snap-2", "snap-3"]), step(&["snap-4"]), step(&[])];
+        report.count();
+        let told: Value = serde_json::from_str(&line(&report, at).unwrap()).unwrap();
+        assert_eq!((&told["Applied"], &told["Made"]), (&json!(3), &json!(4)));
+    }
 }

@@ -100,7 +100,8 @@ fn refused_v4(address: Ipv4Addr) -> Option<&'static str> {
         // instance metadata, the credentials of containers, Amazon's name and time servers
         [169, 254, ..] => Some("a link-local address"),
         [224..=239, ..] => Some("a multicast address"),
-        [240..=255, ..] => Some("a reserved address"),
+        // for protocols, measurements, and the future; but 198.19.0.0/16, also for measurements, may be a VPC's
+        [192, 0, 0, _] | [198, 18, ..] | [240..=255, ..] => Some("a reserved address"),
         _ => None,
     }
 }
@@ -110,10 +111,12 @@ fn refused_v6(address: Ipv6Addr) -> Option<&'static str> {
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0] => Some("an unspecified address"),
         [0, 0, 0, 0, 0, 0, 0, 1] => Some("a loopback address"),
-        // mapped, compatible, local NAT64, Teredo, 6to4: what they lead to is not for everyone to see
-        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0x64, 0xff9b, 1, ..] | [0x2001, 0, ..] | [0x2002, ..] => {
-            Some("an IPv4 address in disguise")
-        }
+        // mapped, compatible, translated, local NAT64, Teredo, 6to4: what they lead to is not for everyone to see
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..]
+        | [0, 0, 0, 0, 0xffff, 0, ..]
+        | [0x64, 0xff9b, 1, ..]
+        | [0x2001, 0, ..]
+        | [0x2002, ..] => Some("an IPv4 address in disguise"),
         // NAT64, by which a network without IPv4 reaches every IPv4 address
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
             let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
@@ -153,6 +156,10 @@ mod tests {
             ("172.31.255.255", None),
             ("192.168.1.1", None),
             ("100.64.0.1", None),
+            ("198.19.0.1", None),
+            ("192.0.1.0", None),
+            ("198.17.255.255", None),
+            ("198.20.0.0", None),
             ("127.0.0.1", LOOPBACK),
             ("127.255.255.255", LOOPBACK),
             ("0.0.0.0", UNSPECIFIED),
@@ -163,6 +170,10 @@ mod tests {
             ("169.254.255.255", LINK_LOCAL),
             ("224.0.0.1", MULTICAST),
             ("239.255.255.255", MULTICAST),
+            ("192.0.0.0", RESERVED),
+            ("192.0.0.255", RESERVED),
+            ("198.18.0.0", RESERVED),
+            ("198.18.255.255", RESERVED),
             ("240.0.0.1", RESERVED),
             ("255.255.255.255", RESERVED),
             ("2606:2800:21f:cb07:6820:80da:af6b:8b2c", None),
@@ -177,11 +188,14 @@ mod tests {
             ("::ffff:127.0.0.1", DISGUISED),
             ("::ffff:93.184.215.14", DISGUISED),
             ("::ffff:a9fe:a9fe", DISGUISED),
+            ("::ffff:0:127.0.0.1", DISGUISED),
+            ("::ffff:0:a9fe:a9fe", DISGUISED),
             ("2002:7f00:1::", DISGUISED),
             ("2001::1", DISGUISED),
             ("64:ff9b:1::a9fe:a9fe", DISGUISED),
             ("64:ff9b::169.254.169.254", LINK_LOCAL),
             ("64:ff9b::127.0.0.1", LOOPBACK),
+            ("64:ff9b::198.18.0.1", RESERVED),
             ("fd00:ec2::254", METADATA),
             ("fd00:ec2::23", METADATA),
             ("fe80::1", LINK_LOCAL),

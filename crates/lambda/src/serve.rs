@@ -23,8 +23,11 @@ use crate::{
     report::Report,
 };
 
-/// How much of each list goes into the log and the result: `CloudWatch` and the asynchronous destinations take 256 KiB.
+/// How much of each list goes into the log and the result, if that is not too much.
 const LISTED: usize = 100;
+/// How many bytes the report may have there. `CloudWatch` and the asynchronous destinations take 256 KiB, and what else
+/// stands in a line or in an error is some 32,000 bytes at most.
+const LARGEST: usize = 200_000;
 
 /// Serves invocations until the environment is shut down. The clients are made once and kept while it is warm.
 ///
@@ -75,7 +78,7 @@ where
 
 /// Logs the report and makes it the result: an error if the run failed, so that alarms and retries see it.
 fn tell(report: &Report) -> Result<Value, Diagnostic> {
-    let shown = serde_json::to_value(report.cut_to(LISTED)).map_err(|error| failure("Report", error.to_string()))?;
+    let shown = shown(report).map_err(|error| failure("Report", error.to_string()))?;
     let level = if report.succeeded() { "INFO" } else { "ERROR" };
     let now = clock::now();
     let logged = json!({"timestamp": now, "level": level, "message": report.summary(), "report": shown});
@@ -87,11 +90,82 @@ fn tell(report: &Report) -> Result<Value, Diagnostic> {
     if report.succeeded() {
         return Ok(shown);
     }
+    Err(run_failed(report, &shown))
+}
+
+fn run_failed(report: &Report, shown: &Value) -> Diagnostic {
     let first = report.failed.first().or(report.unfinished.first());
     let first = first.map_or_else(String::new, |first| format!("; first {}: {}", first.resource, first.cause));
-    Err(failure("RunFailed", format!("{}{first}. Report: {shown}", report.summary())))
+    failure("RunFailed", format!("{}{first}. Report: {shown}", report.summary()))
+}
+
+/// The report with as much of each list as may be shown.
+fn shown(report: &Report) -> serde_json::Result<Value> {
+    let mut listed = LISTED;
+    loop {
+        let shown = serde_json::to_value(report.cut_to(listed))?;
+        if listed == 0 || length_in_an_error(&shown) <= LARGEST {
+            return Ok(shown);
+        }
+        listed /= 2;
+    }
+}
+
+/// How long a report is in the message of an error: there its JSON is a text, in which every quotation mark is escaped.
+fn length_in_an_error(shown: &Value) -> usize {
+    Value::String(shown.to_string()).to_string().len()
 }
 
 fn failure(error_type: &str, error_message: String) -> Diagnostic {
     Diagnostic { error_type: error_type.to_owned(), error_message }
+}
+
+#[cfg(test)]
+mod tests {
+    use snapkeeper_core::plan::{Finding, FindingKind};
+
+    use super::*;
+    use crate::report::{Step, Told};
+
+    /// A report with so many entries in every list, each text of them this one.
+    fn report(entries: usize, text: &str) -> Report {
+        let instant = "2026-11-21T05:00:00Z".parse().unwrap();
+        let run = Run::new(Job::Creator, "us-east-1".parse().unwrap(), instant, Settings::default());
+        let (step, told) = (Step::new(text, text, vec!["snap-0123456789abcdef0".to_owned()]), Told::new(text, text));
+        let text = || text.to_owned();
+        let finding = Finding { kind: FindingKind::Failed, resource: text(), what: text(), since: None, todo: text() };
+        let mut report = Report::of(&run);
+        report.applied = vec![step; entries];
+        report.failed = vec![told.clone(); entries];
+        report.unfinished = vec![told.clone(); entries];
+        report.findings = vec![finding.plain(); entries];
+        report.kept = vec![told; entries];
+        report.count();
+        report
+    }
+
+    #[track_caller]
+    fn check(entries: usize, text: &str, expected: usize) {
+        let report = report(entries, text);
+        let shown = shown(&report).unwrap();
+        let length = length_in_an_error(&shown);
+        assert!(length <= LARGEST, "{length} bytes");
+        for list in ["applied", "failed", "unfinished", "findings", "kept"] {
+            assert_eq!(shown[list].as_array().map(Vec::len), Some(expected), "{list}");
+            assert_eq!(shown["counts"][list], entries, "{list}");
+        }
+        let Diagnostic { error_type, error_message } = run_failed(&report, &shown);
+        let posted = json!({"errorType": error_type, "errorMessage": error_message}).to_string();
+        assert!(posted.len() <= 240_000, "{} bytes", posted.len());
+    }
+
+    #[test]
+    fn a_report_is_shown_as_far_as_there_is_room_for_it() {
+        check(3, "i-0123456789abcdef0", 3);
+        check(1_000, "i-0123456789abcdef0: it could not be done", LISTED);
+        // the longest texts that are told: each character one byte; and four, two of them only in an error
+        for (character, expected) in [("x", 3), ("\"", 1), ("\\", 1), ("😀", 1)] {
+            check(1_000, &character.repeat(4_000), expected);
+        }
+    }
 }

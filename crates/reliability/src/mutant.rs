@@ -21,6 +21,7 @@ pub enum Mutant {
     WallClockInsteadOfEventTime,
     LocalTimeZone,
     NoBrake,
+    BrakeAlways,
     InUseIgnored,
     LockIgnored,
     DeletesUntagged,
@@ -34,6 +35,7 @@ pub enum Mutant {
     SilenceMeansNotEnrolled,
     AbsenceAsEvidence,
     DeletesAfterAFailedReading,
+    UnreadHomeIsEmpty,
     CopiesUnawareOfOrigin,
     GoneVolumesForgotten,
     FirstPageOnly,
@@ -52,7 +54,9 @@ pub enum Mutant {
     CopiesNotChecked,
     SilentDestinationIsEmpty,
     FailedCopyCounts,
+    AlwaysFull,
     CopiesUndated,
+    LaterDatesNotCarried,
     KeepForeverNotCarried,
     WatcherCountsPending,
     WatcherCountsFailed,
@@ -65,13 +69,14 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every planted bug.
-    pub const ALL: [Mutant; 46] = [
+    pub const ALL: [Mutant; 50] = [
         Self::KeepForeverOnlyWhenLast,
         Self::DeleteOnEqualsToday,
         Self::ADayEarly,
         Self::WallClockInsteadOfEventTime,
         Self::LocalTimeZone,
         Self::NoBrake,
+        Self::BrakeAlways,
         Self::InUseIgnored,
         Self::LockIgnored,
         Self::DeletesUntagged,
@@ -85,6 +90,7 @@ impl Mutant {
         Self::SilenceMeansNotEnrolled,
         Self::AbsenceAsEvidence,
         Self::DeletesAfterAFailedReading,
+        Self::UnreadHomeIsEmpty,
         Self::CopiesUnawareOfOrigin,
         Self::GoneVolumesForgotten,
         Self::FirstPageOnly,
@@ -103,7 +109,9 @@ impl Mutant {
         Self::CopiesNotChecked,
         Self::SilentDestinationIsEmpty,
         Self::FailedCopyCounts,
+        Self::AlwaysFull,
         Self::CopiesUndated,
+        Self::LaterDatesNotCarried,
         Self::KeepForeverNotCarried,
         Self::WatcherCountsPending,
         Self::WatcherCountsFailed,
@@ -146,13 +154,14 @@ impl Mutant {
             }
             Self::LocalTimeZone
             | Self::TagsAfterCreation
-            | Self::RunTagFromNow
             | Self::DefaultWhenUnreadable
             | Self::WeeklyTiedToSunday
             | Self::ExcludedVolumeTaken
             | Self::CopyOfACopy
             | Self::PendingIsCopied
             | Self::CopiesUndated => &[Promise::TaggedFromTheStart],
+            // what it writes, and what it takes again
+            Self::RunTagFromNow => &[Promise::TaggedFromTheStart, Promise::OneEach],
             // on copies that it makes, and on those that are there already
             Self::KeepForeverNotCarried => &[Promise::TaggedFromTheStart, Promise::Heals],
             Self::BlindRetryOfCreates | Self::CopiesNotChecked | Self::SilentDestinationIsEmpty => &[Promise::OneEach],
@@ -160,13 +169,16 @@ impl Mutant {
             Self::DeleteOnEqualsToday
             | Self::FailedLinger
             | Self::GoneVolumesForgotten
+            | Self::BrakeAlways
             | Self::FirstPageOnly
-            | Self::FailedCopyCounts => &[Promise::NothingInSilence, Promise::Heals],
+            | Self::FailedCopyCounts
+            | Self::AlwaysFull => &[Promise::NothingInSilence, Promise::Heals],
             Self::OneFailureStopsTheRest
             | Self::OneFailureStopsTheRestAndSaysSo
+            | Self::UnreadHomeIsEmpty
             | Self::OneBadTagAbortsRun
             | Self::UnfinishedNotTold => &[Promise::NothingInSilence],
-            Self::UndatedNeverDated => &[Promise::Heals],
+            Self::UndatedNeverDated | Self::LaterDatesNotCarried => &[Promise::Heals],
             Self::WatcherCountsPending | Self::WatcherCountsFailed => &[Promise::GapsAreReported],
             Self::WatcherSilentOnSets => &[Promise::SetsAreWhole, Promise::GapsAreReported],
             Self::DeleteFailuresToldAsDeleted | Self::ReportMadeMissing | Self::FailureToldAsSuccess => {
@@ -192,6 +204,7 @@ impl Mutant {
             }
             Self::LocalTimeZone => ("local-time-zone", "days begin where the machine is, in Los Angeles (c7n #5728)"),
             Self::NoBrake => ("no-brake", "a tag or script gone wrong deletes everything that it dates"),
+            Self::BrakeAlways => ("brake-always", "the brake holds whatever is due"),
             Self::InUseIgnored => ("in-use-ignored", "snapshots of images are to be deleted (c7n #9138, #9444)"),
             Self::LockIgnored => ("lock-ignored", "locked snapshots are to be deleted"),
             Self::DeletesUntagged => {
@@ -227,6 +240,9 @@ impl Mutant {
                 "deletes-after-a-failed-reading",
                 "the manager takes instances, images or locks that it could not read for none",
             ),
+            Self::UnreadHomeIsEmpty => {
+                ("unread-home-is-empty", "what a job cannot read of its own region counts as nothing, and all is well")
+            }
             Self::CopiesUnawareOfOrigin => {
                 ("copies-unaware-of-origin", "the bogus VolumeId of copies is taken for their volume")
             }
@@ -286,7 +302,14 @@ impl Mutant {
                 "failed-copy-counts",
                 "a copy in error counts as a copy and is never made again (aws-step-functions-ebs-snapshot-mgmt #2)",
             ),
+            Self::AlwaysFull => {
+                ("always-full", "every destination copies as many as it can, so that the next run goes on")
+            }
             Self::CopiesUndated => ("copies-undated", "copies do not get the day of their deletion"),
+            Self::LaterDatesNotCarried => (
+                "later-dates-not-carried",
+                "a day that a primary gets later does not reach the copies that are there already",
+            ),
             Self::KeepForeverNotCarried => ("keep-forever-not-carried", "KeepForever does not reach the copies"),
             Self::WatcherCountsPending => ("watcher-counts-pending", "the watcher takes pending snapshots for backups"),
             Self::WatcherCountsFailed => ("watcher-counts-failed", "the watcher takes failed snapshots for backups"),

@@ -103,6 +103,8 @@ pub struct Begun {
     pub instant: DateTime<Utc>,
     /// Its readings show at least what had been so for that long: the greatest staleness that may strike them.
     pub lag: TimeDelta,
+    /// Whether it is cut off after a time: then it may leave things for the next run.
+    pub has_deadline: bool,
 }
 
 /// What a run told of itself.
@@ -240,6 +242,14 @@ impl Oracle {
         }
     }
 
+    /// A call of this run that creates had no certain answer, in this region. What may have become of it is another matter:
+    /// see [`Oracle::doubts`].
+    pub fn had_no_answer(&mut self, run: u32, region: &str) {
+        if let Some(running) = self.runs.get_mut(&run) {
+            running.unanswered.insert(region.to_owned());
+        }
+    }
+
     /// A run is over. `told` is what it reported, `None` if it was killed. `calls`: the true count of its calls by action, where calls are made.
     pub fn end(&mut self, run: u32, told: Option<&Told>, calls: Option<&BTreeMap<String, u64>>, truth: &Truth) {
         let at = self.tick(truth);
@@ -247,9 +257,14 @@ impl Oracle {
         running.ended = Some(at);
         let Some(told) = told else { return };
         running.unfinished.clone_from(&told.unfinished);
-        running.failed.clone_from(&told.failed);
+        match running.begun.job {
+            Job::Copier => running.full = copier::full(&self.places, &self.rules, running.window),
+            Job::Manager => running.is_braked = manager::is_braked(&self.places, &self.rules, running, told),
+            Job::Creator | Job::Watcher => {}
+        }
         let (running, places) = (&*running, &self.places);
         let mut broken = Broken::new();
+        broken.extend(running.silence_about_home(told).map(|why| (Promise::NothingInSilence, why)));
         match running.begun.job {
             Job::Creator => {
                 if let Some(place) = places.get(&running.begun.region) {
@@ -314,7 +329,8 @@ impl Oracle {
             copies::count(&mut self.copied, &self.places, &self.runs, run, (region, id))
         } else {
             primaries::appeared(place, &self.rules, running, id, broken);
-            primaries::count(&mut self.taken, &self.places, &self.runs, region, id)
+            let event = running.begun.instant;
+            primaries::count(&mut self.taken, &self.places, &self.runs, event, (region, id))
         };
         broken.extend(one_too_many.map(|why| (Promise::OneEach, why)));
     }
@@ -323,7 +339,7 @@ impl Oracle {
     fn vanished(&mut self, region: &str, id: &str, changes: &Changes, who: Who, broken: &mut Broken) {
         let Some(snap) = self.places.get(region).and_then(|place| place.gone.get(id)) else { return };
         if snap.is_primary_of_a_run() {
-            primaries::uncount(&mut self.taken, region, snap, snap.tags.now());
+            primaries::uncount(&mut self.taken, region, id, snap);
         }
         let run = match who {
             Who::Operator => return,
@@ -352,7 +368,7 @@ impl Oracle {
                     tags::is_automated(it).then(|| [tags::BACKUP_RUN, tags::SNAPSHOT].map(|key| it.get(key).cloned()))
                 };
                 if snap.is_primary_of_a_run() && tags::is_automated(before) && tells(before) != tells(snap.tags.now()) {
-                    primaries::uncount(&mut self.taken, region, snap, before);
+                    primaries::uncount(&mut self.taken, region, id, snap);
                 }
             }
             Who::Run(run) => {

@@ -275,6 +275,21 @@ pub enum Job {
     Watcher,
 }
 
+impl Job {
+    /// Whether a run of it in this region, its home, may make such a reading: of this action, in that region; `None` is any.
+    pub fn may_read(self, home: &str, action: Option<&str>, region: Option<&str>) -> bool {
+        match self {
+            Job::Creator => {
+                let reads = ["DescribeInstances", "DescribeVolumes", "DescribeSnapshots"];
+                action.is_none_or(|action| reads.contains(&action)) && region.is_none_or(|region| region == home)
+            }
+            // wherever copies go, and where they came from
+            Job::Copier => action.is_none_or(|action| action == "DescribeSnapshots"),
+            Job::Manager | Job::Watcher => true,
+        }
+    }
+}
+
 /// One start of a job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {

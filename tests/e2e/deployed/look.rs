@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use snapkeeper_core::run::Job::{self, Manager, Watcher};
+use snapkeeper_core::run::Job::{self, Copier, Creator, Manager, Watcher};
 use snapkeeper_tests::{
     deployment::{Attempt, Ministack, Resource, Stack},
     policies,
+    world::ACCOUNT,
 };
 
 use super::{architecture, queue};
@@ -41,11 +42,12 @@ pub(super) fn any(stack: &Stack) {
 /// It names the function that it is about.
 const CONFIG: &str = "AWS::Lambda::EventInvokeConfig";
 
-/// The function runs its binary, under a role that only Lambda can take and that may do what the job's file says.
+/// The function runs its binary, under a role that only Lambda can take, that may do what the job's file says, and that
+/// writes into no log but its own.
 fn function(stack: &Stack, job: Job) {
     let function = &stack.function(job).properties;
     let settings = function["Environment"]["Variables"].as_object().unwrap();
-    assert!(settings.keys().all(|name| name.starts_with("SNAPKEEPER_")), "{settings:?}");
+    assert!(settings.keys().all(|name| name.starts_with("SNAPKEEPER_") || name == "RUST_LOG"), "{settings:?}");
     assert_eq!(function["Runtime"], "provided.al2023");
     assert_eq!(settings["SNAPKEEPER_ALERT_TOPIC_ARN"], stack.outputs["AlertTopic"].as_str());
 
@@ -59,12 +61,22 @@ fn function(stack: &Stack, job: Job) {
         assert!(managed.contains(&name), "{name}");
     }
     let file = policies::document(job, &stack.region, &stack.outputs["AlertTopic"]);
-    let mut documents = role["Policies"].as_array().unwrap().iter().map(|policy| &policy["PolicyDocument"]);
-    assert!(documents.any(|document| *document == file), "{job} may do {role:#}");
+    let documents: Vec<&Value> =
+        role["Policies"].as_array().unwrap().iter().map(|policy| &policy["PolicyDocument"]).collect();
+    assert!(documents.contains(&&file), "{job} may do {role:#}");
+    let group = said(&function["LoggingConfig"]["LogGroup"]);
+    let log = format!("arn:aws:logs:{}:{ACCOUNT}:log-group:{group}", stack.region);
+    let own = json!([format!("{log}:*"), log]);
+    assert!(documents.iter().any(|it| it["Statement"][0]["NotResource"] == own), "{job} may do {role:#}");
 
     let config = stack.of_kind(CONFIG).into_iter().find(|it| it.properties["FunctionName"] == stack.function(job).id);
     let config = &config.unwrap().properties;
-    assert_eq!((said(&config["MaximumRetryAttempts"]), &config["Qualifier"]), ("2".to_owned(), &json!("$LATEST")));
+    // the copier's next run comes soon, and goes on by itself
+    let retries = match job {
+        Copier => "0",
+        Creator | Manager | Watcher => "2",
+    };
+    assert_eq!((said(&config["MaximumRetryAttempts"]).as_str(), &config["Qualifier"]), (retries, &json!("$LATEST")));
 }
 
 /// One schedule starts it, with the scheduled time as its input, and may.
@@ -88,7 +100,7 @@ fn schedule(stack: &Stack, job: Job) {
 /// Whatever can keep the job from its work raises an alarm.
 fn alarms(stack: &Stack, job: Job) {
     let watched: Vec<(String, Vec<String>)> =
-        stack.of_kind("AWS::CloudWatch::Alarm").into_iter().flat_map(watched).collect();
+        stack.of_kind("AWS::CloudWatch::Alarm").into_iter().map(watched).collect();
     let function = stack.function(job).id.clone();
     for metric in ["Errors", "Throttles", "Duration", "AsyncEventsDropped", "DestinationDeliveryFailures"] {
         let wanted = (format!("AWS/Lambda {metric}"), vec![format!("FunctionName={function}")]);
@@ -106,16 +118,13 @@ fn alarms(stack: &Stack, job: Job) {
 }
 
 /// What an alarm watches: namespace and metric, and the dimensions.
-fn watched(alarm: &Resource) -> Vec<(String, Vec<String>)> {
-    let read = |metric: &Value| {
-        let dimensions = metric["Dimensions"].as_array().cloned().unwrap_or_default();
-        let mut dimensions: Vec<String> =
-            dimensions.iter().map(|it| format!("{}={}", said(&it["Name"]), said(&it["Value"]))).collect();
-        dimensions.sort_unstable();
-        (format!("{} {}", said(&metric["Namespace"]), said(&metric["MetricName"])), dimensions)
-    };
-    let Some(metrics) = alarm.properties["Metrics"].as_array() else { return vec![read(&alarm.properties)] };
-    metrics.iter().map(|metric| &metric["MetricStat"]["Metric"]).filter(|metric| metric.is_object()).map(read).collect()
+fn watched(alarm: &Resource) -> (String, Vec<String>) {
+    let of = &alarm.properties;
+    let dimensions = of["Dimensions"].as_array().unwrap().iter();
+    let mut dimensions: Vec<String> =
+        dimensions.map(|it| format!("{}={}", said(&it["Name"]), said(&it["Value"]))).collect();
+    dimensions.sort_unstable();
+    (format!("{} {}", said(&of["Namespace"]), said(&of["MetricName"])), dimensions)
 }
 
 /// The metrics that alarms and dashboard look at are those that the functions write.
@@ -153,7 +162,7 @@ pub(super) async fn environment(ministack: &mut Ministack, stack: &Stack) {
         let variables = stack.function(job).properties["Environment"]["Variables"].as_object().unwrap();
         let wanted: BTreeMap<String, String> = variables.iter().map(|(name, it)| (name.clone(), said(it))).collect();
         let (own, other): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            environment.into_iter().partition(|(name, _)| name.starts_with("SNAPKEEPER_"));
+            environment.into_iter().partition(|(name, _)| wanted.contains_key(name));
         assert_eq!(own, wanted);
         assert_eq!(other["AWS_REGION"], stack.region);
         let ours = ["AWS_EC2_METADATA_DISABLED", "AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL_SNS"];
@@ -171,6 +180,7 @@ pub(super) async fn environment(ministack: &mut Ministack, stack: &Stack) {
 pub(super) fn few(stack: &Stack) {
     assert_eq!(stack.jobs(), Job::ALL);
     check(stack, "AWS::Lambda::Function", "/Environment/Variables/SNAPKEEPER_DRY_RUN", "false");
+    check(stack, "AWS::Lambda::Function", "/Environment/Variables/RUST_LOG", "null");
     check(stack, "AWS::Lambda::Function", "/TracingConfig", "null");
     check(stack, "AWS::Lambda::Function", "/ReservedConcurrentExecutions", "null");
     check(stack, "AWS::Lambda::Function", "/Timeout", "900");
@@ -200,6 +210,7 @@ pub(super) fn many(stack: &Stack) {
     ] {
         check(stack, "AWS::Lambda::Function", &format!("/Environment/Variables/SNAPKEEPER_{setting}"), expected);
     }
+    check(stack, "AWS::Lambda::Function", "/Environment/Variables/RUST_LOG", "warn,snapkeeper=debug");
     check(stack, "AWS::Lambda::Function", "/Architectures/0", architecture());
     check(stack, "AWS::Lambda::Function", "/MemorySize", "256");
     check(stack, "AWS::Lambda::Function", "/ReservedConcurrentExecutions", "1");

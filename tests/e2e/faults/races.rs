@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use snapkeeper_core::run::Job;
+use snapkeeper_lambda::Report;
 use snapkeeper_simulator::{Fault, FaultKind};
-use snapkeeper_tests::World;
+use snapkeeper_tests::{World, policies};
 use tokio::time::{sleep, timeout};
 
 use super::{CHANGING, NOW, are_tagged, busy_in, state, undisturbed};
@@ -69,29 +70,51 @@ async fn a_snapshot_that_an_image_comes_to_use_meanwhile_is_kept() {
     assert_eq!(deleted(&world), set(&backups[1..2]));
 }
 
-/// The function's policy denies a deletion against `KeepForever`, and EC2 one against a lock: as they should, so that the
+/// The manager's policy denies a deletion against `KeepForever`, and EC2 one against a lock: as they should, so that the
 /// run has not failed.
 #[tokio::test(start_paused = true)]
 async fn a_hold_that_is_set_meanwhile_is_honoured_and_no_failure() {
-    for lock in [true, false] {
+    for hold in [keep_forever as fn(&World, &str), lock] {
         let world = answering_after(LATENCY);
-        world.operator(HOME).await.run_instance(&[], ENROLLED).await;
-        let backups = back_up_daily(&world, 3).await;
-        world.until(LONG_AFTER).await;
-        let (report, ()) = tokio::join!(world.run(Job::Manager, HOME, LONG_AFTER), async {
-            sleep(MANAGER_HAS_READ).await;
-            let held = backups[0].as_str();
-            if lock {
-                ask(&world, "LockSnapshot", &[("SnapshotId", held), ("LockMode", "governance"), ("LockDuration", "9")]);
-            } else {
-                ask(&world, "CreateTags", &[("ResourceId.1", held), ("Tag.1.Key", "KeepForever"), ("Tag.1.Value", "")]);
-                world.simulator().inject(Fault::new("DeleteSnapshot", FaultKind::Deny).on(held).always());
-            }
-        });
+        let (report, backups) = Box::pin(held_meanwhile(&world, hold)).await;
         assert!(report.failed.is_empty(), "{:?}", report.failed);
         assert_eq!(report.kept_by_reason.get("changed_meanwhile"), Some(&1));
         assert_eq!(deleted(&world), set(&backups[1..2]));
     }
+}
+
+/// Nothing but the policy does it: by then the plan is made.
+#[tokio::test(start_paused = true)]
+async fn without_the_policy_a_keep_forever_that_is_set_meanwhile_comes_too_late() {
+    let mut policy = policies::document(Job::Manager, HOME, "arn:aws:sns:us-east-1:123456789012:alerts");
+    let statements = policy["Statement"].as_array_mut().expect("statements");
+    let place = statements.iter().position(|it| it["Sid"] == "NeverDeleteWhatIsKeptForever").expect("the Deny");
+    statements.remove(place);
+    let world = answering_after(LATENCY).with_policy(Job::Manager, policy);
+    let (report, backups) = Box::pin(held_meanwhile(&world, keep_forever)).await;
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
+    assert_eq!(deleted(&world), set(&backups[..2]));
+}
+
+/// Runs the manager when two of three backups are due, the first of which somebody holds when the manager has read
+/// everything. Returns its report and the backups.
+async fn held_meanwhile(world: &World, hold: fn(&World, &str)) -> (Report, Vec<String>) {
+    world.operator(HOME).await.run_instance(&[], ENROLLED).await;
+    let backups = back_up_daily(world, 3).await;
+    world.until(LONG_AFTER).await;
+    let (report, ()) = tokio::join!(world.run(Job::Manager, HOME, LONG_AFTER), async {
+        sleep(MANAGER_HAS_READ).await;
+        hold(world, &backups[0]);
+    });
+    (report, backups)
+}
+
+fn keep_forever(world: &World, snapshot: &str) {
+    ask(world, "CreateTags", &[("ResourceId.1", snapshot), ("Tag.1.Key", "KeepForever"), ("Tag.1.Value", "")]);
+}
+
+fn lock(world: &World, snapshot: &str) {
+    ask(world, "LockSnapshot", &[("SnapshotId", snapshot), ("LockMode", "governance"), ("LockDuration", "9")]);
 }
 
 /// What is denied for no such reason lingers, and is told of.

@@ -4,11 +4,12 @@ use aws_sdk_ec2::{
     error::{ProvideErrorMetadata, SdkError},
     types::{InstanceSpecification, ResourceType, Tag, TagSpecification},
 };
-use snapkeeper_core::run::Job;
-use snapkeeper_tests::{World, operator::Operator};
+use snapkeeper_core::{run::Job, settings::Settings};
+use snapkeeper_simulator::{Fault, FaultKind, SnapshotState};
+use snapkeeper_tests::{World, operator::Operator, world::ACCOUNT};
 
 use super::variants::STATEMENT;
-use crate::peers::{COPIED, FIRST, HOME, WEST, back_up, copy, standing};
+use crate::peers::{COPIED, ENROLLED, FIRST, HOME, WEST, automated, back_up, copy, standing};
 
 /// A region that is no job's business.
 const ELSEWHERE: &str = "eu-central-1";
@@ -17,6 +18,10 @@ const OWN: &[(&str, &str)] = &[("Type", "Automated")];
 /// What it needs to be taken for a copy.
 const OWN_COPY: &[(&str, &str)] = &[("Type", "Automated"), ("Source_SnapshotId", "snap-0123456789abcdef0")];
 const COPY_OF_OTHERS: &[(&str, &str)] = &[("Source_SnapshotId", "snap-0123456789abcdef0")];
+/// A key of another account, which lets this one use it.
+const KEY_OF_OTHERS: &str = "arn:aws:kms:us-west-2:210987654321:key/0a1b2c3d";
+/// A topic of the same name as that for alerts, in another region.
+const TOPIC_THERE: &str = "arn:aws:sns:us-west-2:123456789012:alerts";
 
 /// A call that a policy stops.
 pub(super) struct Attack {
@@ -39,12 +44,14 @@ pub(super) struct Write {
 pub(super) enum Call {
     ReadSnapshots(&'static str),
     ReadImages(&'static str),
-    /// Takes a snapshot of the enrolled instance's volume, with these tags.
-    Take(&'static [(&'static str, &'static str)]),
+    /// Takes a snapshot of an instance's volume, with these tags.
+    Take(Whose, &'static [(&'static str, &'static str)]),
     /// Takes a set of an instance.
     TakeSet(Whose),
     /// Copies a snapshot into a region, with these tags.
     Copy(Which, &'static str, &'static [(&'static str, &'static str)]),
+    /// Copies a snapshot to where copies go, encrypted with this key.
+    CopyWithKey(Which, &'static str),
     /// Sets a tag.
     Tag(Which, &'static str, &'static str),
     /// Takes a tag off.
@@ -52,6 +59,29 @@ pub(super) enum Call {
     Delete(Which),
     Lock(Which),
     Terminate,
+    /// Tells a topic of a failure.
+    Publish(&'static str),
+}
+
+impl Call {
+    /// With which code it fails where it is not allowed.
+    pub(super) fn refusal(&self) -> &'static str {
+        match self {
+            // EC2 accepts the call, and the copy ends so
+            Self::CopyWithKey(..) => "error",
+            Self::Publish(_) => "AuthorizationError",
+            Self::ReadSnapshots(_)
+            | Self::ReadImages(_)
+            | Self::Take(..)
+            | Self::TakeSet(_)
+            | Self::Copy(..)
+            | Self::Tag(..)
+            | Self::Untag(..)
+            | Self::Delete(_)
+            | Self::Lock(_)
+            | Self::Terminate => "UnauthorizedOperation",
+        }
+    }
 }
 
 /// An instance of a [`Scene`].
@@ -60,6 +90,8 @@ pub(super) enum Whose {
     Enrolled,
     /// Without the tag `Backup`.
     NotEnrolled,
+    /// Enrolled, where copies go.
+    EnrolledThere,
 }
 
 /// A snapshot of a [`Scene`].
@@ -89,7 +121,11 @@ const fn attack(job: Job, sid: &'static str, what: &'static str, call: Call) -> 
     Attack { job, sid, what, call }
 }
 
-/// For each condition and each `Deny` what it stops, and nothing else does.
+const REGION_OF_SNAPSHOTS: &str = "region of arn:aws:ec2:us-east-1:*:snapshot/*";
+const REGION_OF_TOPIC: &str = "region of arn:aws:sns:us-east-1:123456789012:alerts";
+const ACCOUNT_OF_KEYS: &str = "account of arn:aws:kms:*:123456789012:key/*";
+
+/// For each condition, each `Deny`, and each region and account of a resource what it stops, and nothing else does.
 pub(super) const ATTACKS: &[Attack] = &[
     attack(Job::Creator, "ReadHome", "StringEquals aws:RequestedRegion", Call::ReadSnapshots(ELSEWHERE)),
     attack(
@@ -98,12 +134,36 @@ pub(super) const ATTACKS: &[Attack] = &[
         "Null aws:ResourceTag/Backup",
         Call::TakeSet(Whose::NotEnrolled),
     ),
-    attack(Job::Creator, "MakeOnlyAutomatedSnapshots", "StringEquals aws:RequestTag/Type", Call::Take(&[])),
+    attack(
+        Job::Creator,
+        "TakeSetsOfInstancesWithTheTagBackup",
+        "region of arn:aws:ec2:us-east-1:123456789012:instance/*",
+        Call::TakeSet(Whose::EnrolledThere),
+    ),
+    attack(
+        Job::Creator,
+        "TakeVolumes",
+        "region of arn:aws:ec2:us-east-1:123456789012:volume/*",
+        Call::Take(Whose::EnrolledThere, OWN),
+    ),
     attack(
         Job::Creator,
         "MakeOnlyAutomatedSnapshots",
         "StringEquals aws:RequestTag/Type",
-        Call::Take(&[("Type", "Manual")]),
+        Call::Take(Whose::Enrolled, &[]),
+    ),
+    attack(
+        Job::Creator,
+        "MakeOnlyAutomatedSnapshots",
+        "StringEquals aws:RequestTag/Type",
+        Call::Take(Whose::Enrolled, &[("Type", "Manual")]),
+    ),
+    attack(Job::Creator, "MakeOnlyAutomatedSnapshots", REGION_OF_SNAPSHOTS, Call::Take(Whose::EnrolledThere, OWN)),
+    attack(
+        Job::Creator,
+        "TagSnapshotsInTheCallThatMakesThem",
+        REGION_OF_SNAPSHOTS,
+        Call::Take(Whose::EnrolledThere, OWN),
     ),
     // what is taken for Snapkeeper's own is deleted on the day that the next tag names
     attack(
@@ -130,6 +190,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         "ForAllValues:StringEquals aws:TagKeys",
         Call::Tag(Which::Primary, "Copy_Dest", ELSEWHERE),
     ),
+    attack(
+        Job::Creator,
+        "DateOwnSnapshotsLater",
+        REGION_OF_SNAPSHOTS,
+        Call::Tag(Which::PrimaryThere, "DeleteOn", "2026-11-21"),
+    ),
+    attack(Job::Creator, "TellOfFailures", REGION_OF_TOPIC, Call::Publish(TOPIC_THERE)),
     attack(Job::Copier, "ReadHome", "StringEquals aws:RequestedRegion", Call::ReadSnapshots(ELSEWHERE)),
     attack(Job::Copier, "ReadDestinations", "StringLike aws:RequestedRegion", Call::ReadSnapshots(ELSEWHERE)),
     attack(Job::Copier, "CopyOwnSnapshots", "StringEquals ec2:Owner", Call::Copy(Which::OfOthers, WEST, OWN)),
@@ -175,6 +242,19 @@ pub(super) const ATTACKS: &[Attack] = &[
         "StringLike aws:RequestedRegion",
         Call::Tag(Which::CopyElsewhere, "DeleteOn", "2026-11-21"),
     ),
+    attack(
+        Job::Copier,
+        "LetEc2UseTheKeysOfSnapshots",
+        ACCOUNT_OF_KEYS,
+        Call::CopyWithKey(Which::Primary, KEY_OF_OTHERS),
+    ),
+    attack(
+        Job::Copier,
+        "LetEc2GrantItselfTheKeysOfSnapshots",
+        ACCOUNT_OF_KEYS,
+        Call::CopyWithKey(Which::Primary, KEY_OF_OTHERS),
+    ),
+    attack(Job::Copier, "TellOfFailures", REGION_OF_TOPIC, Call::Publish(TOPIC_THERE)),
     attack(Job::Manager, "ReadHome", "StringEquals aws:RequestedRegion", Call::ReadSnapshots(ELSEWHERE)),
     attack(
         Job::Manager,
@@ -182,13 +262,16 @@ pub(super) const ATTACKS: &[Attack] = &[
         "StringEquals aws:ResourceTag/Type",
         Call::Delete(Which::ByHand),
     ),
+    attack(Job::Manager, "DeleteOnlyAutomatedSnapshots", REGION_OF_SNAPSHOTS, Call::Delete(Which::PrimaryThere)),
     attack(Job::Manager, "NeverDeleteWhatIsKeptForever", STATEMENT, Call::Delete(Which::Held)),
+    attack(Job::Manager, "TellOfFailures", REGION_OF_TOPIC, Call::Publish(TOPIC_THERE)),
     attack(Job::Watcher, "ReadHome", "StringEquals aws:RequestedRegion", Call::ReadImages(ELSEWHERE)),
+    attack(Job::Watcher, "TellWhatIsNotProtected", REGION_OF_TOPIC, Call::Publish(TOPIC_THERE)),
 ];
 
 /// What each job does, the last of it what none does. What goes before leaves what follows possible.
 pub(super) const WRITES: [Write; 11] = [
-    Write { of: Some(Job::Creator), call: Call::Take(OWN) },
+    Write { of: Some(Job::Creator), call: Call::Take(Whose::Enrolled, OWN) },
     Write { of: Some(Job::Creator), call: Call::TakeSet(Whose::Enrolled) },
     Write { of: Some(Job::Creator), call: Call::Tag(Which::Primary, "DeleteOn", "2026-12-24") },
     Write { of: Some(Job::Copier), call: Call::Copy(Which::Primary, WEST, OWN) },
@@ -205,8 +288,11 @@ pub(super) const WRITES: [Write; 11] = [
 pub(super) struct Scene {
     pub(super) world: World,
     enrolled: String,
-    not_enrolled: String,
     volume: String,
+    not_enrolled: String,
+    other_volume: String,
+    enrolled_there: String,
+    volume_there: String,
     primary: String,
     held: String,
     by_hand: String,
@@ -226,21 +312,26 @@ impl Scene {
         let enrolled = home.run_instance(&["/dev/sdf"], COPIED).await;
         let not_enrolled = home.run_instance(&[], &[]).await;
         let volume = home.volumes(&enrolled).await.remove("/dev/sdf").expect("a volume");
-        let other = home.volumes(&not_enrolled).await.remove("/dev/xvda").expect("a volume");
+        let other_volume = home.volumes(&not_enrolled).await.remove("/dev/xvda").expect("a volume");
+        let enrolled_there = west.run_instance(&[], ENROLLED).await;
+        let volume_there = west.volumes(&enrolled_there).await.remove("/dev/xvda").expect("a volume");
         let mut primaries = back_up(&world, FIRST).await;
         copy(&world, FIRST).await;
         let copy = standing(&world, WEST).into_iter().next().expect("a copy");
         let held = primaries.pop().expect("a second one");
         home.tag(&held, "KeepForever", "").await;
-        let by_hand = home.snapshot_by_hand(&other, &[]).await;
+        let by_hand = home.snapshot_by_hand(&other_volume, &[]).await;
         let of_others = home.ec2.describe_snapshots().owner_ids("amazon").send().await.expect("DescribeSnapshots");
         let of_others = of_others.snapshots()[0].snapshot_id().expect("an id").to_owned();
         world.settle().await;
-        let copy_at_home = home.snapshot_by_hand(&other, OWN_COPY).await;
+        let copy_at_home = home.snapshot_by_hand(&other_volume, OWN_COPY).await;
         let scene = Self {
             enrolled,
-            not_enrolled,
             volume,
+            not_enrolled,
+            other_volume,
+            enrolled_there,
+            volume_there,
             primary: primaries.pop().expect("a first one"),
             held,
             by_hand,
@@ -263,22 +354,20 @@ impl Scene {
             Call::Tag(which, ..) | Call::Untag(which, _) | Call::Delete(which) | Call::Lock(which) => {
                 self.find(*which).0
             }
-            Call::Take(_) | Call::TakeSet(_) | Call::Terminate => HOME,
+            Call::Take(whose, _) | Call::TakeSet(whose) => self.machine(*whose).0,
+            Call::CopyWithKey(..) => WEST,
+            Call::Terminate | Call::Publish(_) => HOME,
         };
         let ec2 = self.world.with_keys_of(job, HOME, region).await.ec2;
         match call {
             Call::ReadSnapshots(_) => told(ec2.describe_snapshots().owner_ids("self").send().await),
             Call::ReadImages(_) => told(ec2.describe_images().owners("self").send().await),
-            Call::Take(tags) => {
-                let call = ec2.create_snapshot().volume_id(&self.volume);
+            Call::Take(whose, tags) => {
+                let call = ec2.create_snapshot().volume_id(self.machine(*whose).2);
                 told(call.set_tag_specifications(specified(tags)).send().await)
             }
             Call::TakeSet(whose) => {
-                let instance = match whose {
-                    Whose::Enrolled => &self.enrolled,
-                    Whose::NotEnrolled => &self.not_enrolled,
-                };
-                let instance = InstanceSpecification::builder().instance_id(instance).build();
+                let instance = InstanceSpecification::builder().instance_id(self.machine(*whose).1).build();
                 let call = ec2.create_snapshots().instance_specification(instance);
                 told(call.set_tag_specifications(specified(OWN)).send().await)
             }
@@ -286,6 +375,16 @@ impl Scene {
                 let (from, id) = self.find(*which);
                 let call = ec2.copy_snapshot().source_region(from).source_snapshot_id(id);
                 told(call.set_tag_specifications(specified(tags)).send().await)
+            }
+            Call::CopyWithKey(which, key) => {
+                let (from, id) = self.find(*which);
+                self.world.simulator().create_key(ACCOUNT, WEST, key);
+                let call = ec2.copy_snapshot().source_region(from).source_snapshot_id(id).encrypted(true);
+                told(call.kms_key_id(*key).set_tag_specifications(specified(OWN)).send().await)?;
+                self.world.settle().await;
+                let copy = automated(&self.world, WEST).into_iter().find(|it| it.kms_key_id.as_deref() == Some(*key));
+                let is_there = copy.is_some_and(|copy| copy.state == SnapshotState::Completed);
+                if is_there { Ok(()) } else { Err("error".to_owned()) }
             }
             Call::Tag(which, key, value) => {
                 let tag = Tag::builder().key(*key).value(*value).build();
@@ -301,6 +400,31 @@ impl Scene {
                 let call = ec2.lock_snapshot().snapshot_id(self.find(*which).1);
                 told(call.lock_mode("governance".into()).lock_duration(30).send().await)
             }
+            Call::Publish(topic) => self.fail_and_tell(job, topic).await,
+        }
+    }
+
+    /// What comes of telling a topic that a job failed.
+    async fn fail_and_tell(&self, job: Job, topic: &str) -> Result<(), String> {
+        let region = topic.split(':').nth(3).unwrap_or_default();
+        self.world.simulator().call("sns", region, "CreateTopic", &[("Name", "alerts")])?;
+        self.world.simulator().inject(Fault::new("DescribeSnapshots", FaultKind::Deny).always());
+        let mut context = self.world.context(job, HOME, FIRST);
+        let setting = ("SNAPKEEPER_ALERT_TOPIC_ARN".to_owned(), topic.to_owned());
+        context.run.settings = Settings::from_variables([setting]).expect("a topic");
+        let report = Box::pin(self.world.run_in(&context)).await;
+        // `Publish: AuthorizationError: User: …`
+        let code = |cause: &str| cause.split(": ").nth(1).unwrap_or_default().to_owned();
+        let failed = report.failed.iter().find(|it| it.resource == "alert topic");
+        failed.map_or(Ok(()), |it| Err(code(&it.cause)))
+    }
+
+    /// The region, the id and a volume of an instance.
+    fn machine(&self, whose: Whose) -> (&'static str, &str, &str) {
+        match whose {
+            Whose::Enrolled => (HOME, &self.enrolled, &self.volume),
+            Whose::NotEnrolled => (HOME, &self.not_enrolled, &self.other_volume),
+            Whose::EnrolledThere => (WEST, &self.enrolled_there, &self.volume_there),
         }
     }
 

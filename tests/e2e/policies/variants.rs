@@ -1,4 +1,4 @@
-//! All policies that differ from a given one in that something was taken out.
+//! All policies that differ from a given one in one thing: something was taken out, or a resource may be anywhere.
 
 use serde_json::Value;
 
@@ -29,6 +29,8 @@ pub(super) struct Variant {
     pub(super) what: String,
     /// What follows from that.
     pub(super) allows: Allows,
+    /// The policy with it.
+    pub(super) whole: Value,
     /// The policy without it.
     pub(super) document: Value,
 }
@@ -36,14 +38,23 @@ pub(super) struct Variant {
 /// What a variant lacks that lacks a whole statement.
 pub(super) const STATEMENT: &str = "the statement";
 
-/// Every policy that lacks one thing: a statement, one of several actions, resources or values of a condition, or a key of
-/// a condition.
+/// The parts of an ARN that say where a resource is, and which they are of those between the colons.
+const PLACES: [(&str, usize); 2] = [("region", 3), ("account", 4)];
+
+/// Every policy that lacks one thing: a statement, one of several actions, resources or values of a condition, a key of a
+/// condition, or the region or account of a resource.
 pub(super) fn variants(document: &Value) -> Vec<Variant> {
-    let statements = document["Statement"].as_array().expect("a list of statements");
+    let mut variants = without_things(document);
+    variants.extend(without_places(document));
+    variants
+}
+
+fn without_things(document: &Value) -> Vec<Variant> {
+    let whole = document;
     let mut variants = Vec::new();
-    for (number, statement) in statements.iter().enumerate() {
+    for (number, statement) in statements(whole).iter().enumerate() {
         for (what, is_condition, changed) in without_one_thing(statement) {
-            let mut document = document.clone();
+            let mut document = whole.clone();
             let statements = document["Statement"].as_array_mut().expect("a list of statements");
             match changed {
                 Some(changed) => statements[number] = changed,
@@ -58,11 +69,73 @@ pub(super) fn variants(document: &Value) -> Vec<Variant> {
                 Some("Deny") => of_allow.other(),
                 effect => panic!("{effect:?} is no effect"),
             };
-            let sid = statement["Sid"].as_str().expect("a name").to_owned();
-            variants.push(Variant { sid, what, allows, document });
+            variants.push(Variant { sid: sid(statement), what, allows, whole: whole.clone(), document });
         }
     }
     variants
+}
+
+/// Every policy in which a resource may be in any region, or of any account. A call is about several resources, and each
+/// of them stops it by itself. So in these policies, all other resources may be anywhere already.
+fn without_places(document: &Value) -> Vec<Variant> {
+    let mut variants = Vec::new();
+    for (place, part) in PLACES {
+        for (number, statement) in statements(document).iter().enumerate() {
+            for arn in texts(&statement["Resource"]) {
+                if statement["Effect"] == "Allow" && anywhere(arn, part).is_some() {
+                    variants.push(Variant {
+                        sid: sid(statement),
+                        what: format!("{place} of {arn}"),
+                        allows: Allows::More,
+                        whole: all_anywhere(document, part, Some((number, arn))),
+                        document: all_anywhere(document, part, None),
+                    });
+                }
+            }
+        }
+    }
+    variants
+}
+
+/// The policy with this part left open in every resource, but for one of one statement.
+fn all_anywhere(document: &Value, part: usize, but: Option<(usize, &str)>) -> Value {
+    let mut document = document.clone();
+    for (number, statement) in document["Statement"].as_array_mut().expect("statements").iter_mut().enumerate() {
+        let open = |arn: &str| {
+            let open = anywhere(arn, part).filter(|_| but != Some((number, arn)));
+            Value::from(open.unwrap_or_else(|| arn.to_owned()))
+        };
+        let resources = texts(&statement["Resource"]).into_iter().map(open).collect();
+        statement["Resource"] = Value::Array(resources);
+    }
+    document
+}
+
+/// An ARN with one of its parts left open, if it says anything there.
+fn anywhere(arn: &str, part: usize) -> Option<String> {
+    let mut parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let place = parts.get_mut(part)?;
+    if place.is_empty() || *place == "*" {
+        return None;
+    }
+    *place = "*";
+    Some(parts.join(":"))
+}
+
+fn statements(document: &Value) -> &[Value] {
+    document["Statement"].as_array().expect("a list of statements")
+}
+
+fn sid(statement: &Value) -> String {
+    statement["Sid"].as_str().expect("a name").to_owned()
+}
+
+/// A text, or several.
+fn texts(value: &Value) -> Vec<&str> {
+    match value.as_array() {
+        Some(several) => several.iter().filter_map(Value::as_str).collect(),
+        None => value.as_str().into_iter().collect(),
+    }
 }
 
 /// What can be taken out of a statement, whether that is a condition, and what is then left, if anything.
@@ -93,7 +166,7 @@ fn without_one_thing(statement: &Value) -> Vec<(String, bool, Option<Value>)> {
 
 /// Each of several values, and the others.
 fn without_one(values: &Value) -> Vec<(String, Value)> {
-    let values: Vec<&str> = values.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let values = texts(values);
     if values.len() < 2 {
         return Vec::new();
     }
@@ -129,4 +202,31 @@ fn one_thing_is_taken_out_at_a_time() {
     assert_eq!(told, expected);
     assert_eq!(variants[1].document["Statement"][0]["Action"], serde_json::json!(["ec2:B"]));
     assert_eq!(variants[7].document["Statement"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_resource_may_be_anywhere_and_so_may_all_others_beforehand() {
+    let of = |volume: &str, snapshot: &str| -> Value {
+        serde_json::json!({"Version": "2012-10-17", "Statement": [
+            {"Sid": "One", "Effect": "Allow", "Action": "ec2:A", "Resource": [volume]},
+            {"Sid": "Two", "Effect": "Allow", "Action": "ec2:A", "Resource": [snapshot]},
+            {"Sid": "Three", "Effect": "Allow", "Action": "ec2:B", "Resource": ["*"]},
+        ]})
+    };
+    let [volume, snapshot] = ["arn:aws:ec2:here:1:volume/*", "arn:aws:ec2:here:*:snapshot/${*}"];
+    let [volume_anywhere, snapshot_anywhere] = ["arn:aws:ec2:*:1:volume/*", "arn:aws:ec2:*:*:snapshot/${*}"];
+    let all = variants(&of(volume, snapshot));
+    let open: Vec<&Variant> = all.iter().filter(|it| it.allows == Allows::More).collect();
+    let told: Vec<(&str, &str)> = open.iter().map(|it| (it.sid.as_str(), it.what.as_str())).collect();
+    let expected = [
+        ("One", "region of arn:aws:ec2:here:1:volume/*"),
+        ("Two", "region of arn:aws:ec2:here:*:snapshot/${*}"),
+        ("One", "account of arn:aws:ec2:here:1:volume/*"),
+    ];
+    assert_eq!(told, expected);
+    for (variant, whole) in open.iter().zip([of(volume, snapshot_anywhere), of(volume_anywhere, snapshot)]) {
+        assert_eq!((&variant.whole, &variant.document), (&whole, &of(volume_anywhere, snapshot_anywhere)));
+    }
+    assert_eq!(open[2].whole, of(volume, snapshot));
+    assert_eq!(open[2].document, of("arn:aws:ec2:here:*:volume/*", snapshot));
 }

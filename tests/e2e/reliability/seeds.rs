@@ -14,7 +14,7 @@ use super::{count_of_seeds, cut_down, say};
 const SEEDS: u64 = 60;
 
 /// The fingerprints of the logs of some seeds, the same on every machine.
-const PINNED: [(u64, u64); 3] = [(1, 0x6739_fdfe_ccef_5473), (2, 0x5f34_9d21_d1ed_1dcf), (3, 0xeea6_94c2_7c9a_975a)];
+const PINNED: [(u64, u64); 3] = [(1, 0x8fe0_2025_511a_121d), (2, 0x2f86_7923_d1f7_40b3), (3, 0x431c_8a08_8906_a9c8)];
 
 /// `RELIABILITY_SEEDS` says how many seeds.
 #[test]

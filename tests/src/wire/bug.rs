@@ -179,7 +179,7 @@ async fn retry_blindly(line: &Line, through: &SharedHttpConnector, request: Http
 }
 
 /// Whether an answer leaves open what happened.
-fn is_open(answer: &Answer) -> bool {
+pub(super) fn is_open(answer: &Answer) -> bool {
     match answer {
         Err(_) => true,
         Ok(response) => response.status().is_server_error() && !is_throttled(answer),

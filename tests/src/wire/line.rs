@@ -80,6 +80,8 @@ struct SoFar {
     asked: BTreeSet<String>,
     /// Of what it has made something by a call whose answer was lost.
     lost: BTreeSet<String>,
+    /// By region, how many calls that create had no certain answer, or have none yet.
+    unanswered: BTreeMap<String, usize>,
     /// How many messages there were at the alert topic before its last one.
     published: usize,
     /// The messages that arrived there by its calls, with subject and text.
@@ -123,10 +125,16 @@ impl Line {
         self.so_far().messages.clone()
     }
 
-    /// The run is over and has told of itself: what it could not read until then, it has not read.
+    /// The run is over and has told of itself: what it could not read until then, it has not read, and what was not answered
+    /// until then is not answered.
     pub(super) fn hang_up(&self) {
         let unread = self.so_far().unread();
         self.tell_unread(unread);
+        let unanswered = std::mem::take(&mut self.so_far().unanswered);
+        let mut watch = lock(&self.0.watch);
+        for (region, _) in unanswered.iter().filter(|(_, calls)| **calls > 0) {
+            watch.judge(|oracle, _| oracle.had_no_answer(self.0.plan.run, region));
+        }
     }
 
     /// Makes one call. Whatever it changes is seen before anything else happens.
@@ -142,10 +150,11 @@ impl Line {
             return self.die(nth).await;
         }
         let mut answer = Box::pin(through.call(request));
-        self.before(&call, nth);
+        let lags = self.before(&call, nth);
         // the simulator acts when it is first asked, and then waits with its answer
         let first = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
         self.after(&call);
+        let truth = lags.then(|| self.truth(&call));
         if self.is_killed(nth, true) {
             return self.die(nth).await;
         }
@@ -153,6 +162,9 @@ impl Line {
             Poll::Ready(answer) => answer,
             Poll::Pending => answer.await,
         };
+        if let Some(truth) = truth {
+            self.compare(&answer, truth.as_deref());
+        }
         self.heard(&call, &answer);
         answer
     }
@@ -164,6 +176,9 @@ impl Line {
             so_far.calls += 1;
             if by == By::Sdk {
                 *so_far.by_action.entry(call.action.clone()).or_default() += 1;
+            }
+            if call.creates() {
+                *so_far.unanswered.entry(call.region.clone()).or_default() += 1;
             }
             if !call.reads() {
                 so_far.asked.extend(call.about().map(str::to_owned));
@@ -206,8 +221,9 @@ impl Line {
         pending().await
     }
 
-    /// What must be known before the call takes effect, and what is to strike it.
-    fn before(&self, call: &Call, nth: u32) {
+    /// What must be known before the call takes effect, and what is to strike it. Tells whether it is a reading that
+    /// lags behind.
+    fn before(&self, call: &Call, nth: u32) -> bool {
         let mut watch = lock(&self.0.watch);
         let run = self.0.plan.run;
         watch.time_passes();
@@ -221,20 +237,20 @@ impl Line {
         }
         if watch.strikes.down.contains(&call.region) {
             watch.count("region down");
-            return;
+            return false;
         }
         if watch.strikes.denies(call) {
             watch.count("denied for one resource");
             watch
                 .tell(format!("run {run}, call {nth}: {} to {} is denied for what it names", call.action, call.region));
             watch.simulator.inject(Struck::any(kind_of(Fault::Denied)));
-            return;
+            return false;
         }
         let Some(fault) = watch.strikes.strike(call) else {
             if watch.refuses_clock {
                 watch.count("clock refused");
             }
-            return;
+            return false;
         };
         watch.count(fault.name());
         watch.tell(format!("run {run}, call {nth}: {} to {} {fault}", call.action, call.region));
@@ -269,6 +285,24 @@ impl Line {
             | Fault::Denied
             | Fault::Expired => {}
         }
+        matches!(fault, Fault::Stale(_))
+    }
+
+    /// What a reading shows now that does not lag behind; `None` if it is refused. It stands in no log.
+    fn truth(&self, call: &Call) -> Option<String> {
+        let params: Vec<(&str, &str)> =
+            call.params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let watch = lock(&self.0.watch);
+        watch.simulator.call("ec2", &call.region, &call.action, &params).ok().map(|reply| reply.body)
+    }
+
+    /// Counts a reading that lags behind, if what it shows is not what was so when it was answered.
+    fn compare(&self, answer: &Answer, truth: Option<&str>) {
+        let read = answer.as_ref().ok().filter(|answer| answer.status().is_success());
+        let shown = read.and_then(|answer| std::str::from_utf8(answer.body().bytes()?).ok());
+        if shown.map(without_request_id) != truth.map(without_request_id) {
+            lock(&self.0.watch).differing += 1;
+        }
     }
 
     fn after(&self, call: &Call) {
@@ -292,6 +326,12 @@ impl Line {
         if call.reads() && !so_far.changes && is_success(answer) {
             so_far.readings.insert(reading(call), true);
         }
+        if call.creates()
+            && !bug::is_open(answer)
+            && let Some(calls) = so_far.unanswered.get_mut(&call.region)
+        {
+            *calls = calls.saturating_sub(1);
+        }
     }
 
     fn so_far(&self) -> MutexGuard<'_, SoFar> {
@@ -311,6 +351,11 @@ impl SoFar {
 /// Whether an answer is one, and no error.
 pub(super) fn is_success(answer: &Answer) -> bool {
     answer.as_ref().is_ok_and(|answer| answer.status().is_success())
+}
+
+/// An answer but for the id of its request, which no other has.
+fn without_request_id(body: &str) -> &str {
+    body.split_once("</requestId>").map_or(body, |(_, rest)| rest)
 }
 
 fn reading(call: &Call) -> Reading {

@@ -17,7 +17,7 @@ use snapkeeper_reliability::{
     oracle::{Begun, Oracle},
     script::{self, Act, Fault, HOME, KEY, Kill, REGIONS, Run, START, Script, Step, Trouble},
 };
-use snapkeeper_simulator::{Config, Policy, Simulator, mix};
+use snapkeeper_simulator::{Call, Config, OPERATOR, Policy, Simulator, mix};
 
 use super::{
     Played, acts,
@@ -167,8 +167,14 @@ impl Player<'_> {
         let mut watch = lock(&self.watch);
         watch.time_passes();
         watch.tell(format!("run {number}: {run}"));
-        let begun =
-            Begun { run: number, job: run.job, region: run.region.clone(), instant: run.at, lag: watch.strikes.lag() };
+        let begun = Begun {
+            run: number,
+            job: run.job,
+            region: run.region.clone(),
+            instant: run.at,
+            lag: watch.strikes.lag(run.job, &run.region),
+            has_deadline: run.deadline.is_some(),
+        };
         watch.judge(|oracle, truth| oracle.begin(begun, truth));
     }
 
@@ -183,6 +189,7 @@ impl Player<'_> {
                 for line in told::in_words(report) {
                     watch.tell(format!("run {number}: {line}"));
                 }
+                watch.reports.insert(number, report.clone());
             }
             None => watch.tell(format!("run {number} is gone without a word")),
         }
@@ -227,10 +234,17 @@ impl Player<'_> {
             runs: self.runs,
             calls: watch.calls,
             faults: std::mem::take(&mut watch.struck),
-            log: self.simulator.calls().iter().map(logged).collect(),
+            differing: watch.differing,
+            reports: std::mem::take(&mut watch.reports),
+            log: self.simulator.calls().iter().filter(|call| !is_comparison(call)).map(logged).collect(),
             story: std::mem::take(&mut watch.story),
         }
     }
+}
+
+/// Whether a call is only there to see what a reading that lags behind should have shown: no operator reads.
+fn is_comparison(call: &Call) -> bool {
+    call.caller == OPERATOR && call.action.starts_with("Describe")
 }
 
 fn simulator(script: &Script) -> Simulator {

@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use chrono::TimeDelta;
-use snapkeeper_reliability::script::{Fault, Reach, When};
+use snapkeeper_reliability::script::{Fault, Job, Reach, When};
 use snapkeeper_simulator::{FaultKind, mix};
 
 use super::call::Call;
@@ -79,11 +79,14 @@ impl Strikes {
         struck
     }
 
-    /// By how much a reading may lag behind, at most.
-    pub(super) fn lag(&self) -> TimeDelta {
+    /// By how much a reading of a job in its region may lag behind, at most.
+    pub(super) fn lag(&self, job: Job, region: &str) -> TimeDelta {
         let mut longest = 0;
         for waiting in self.waiting.iter().filter(|waiting| !waiting.is_spent()) {
-            if let Fault::Stale(seconds) = waiting.kind {
+            let may_strike = job.may_read(region, waiting.action.as_deref(), waiting.region.as_deref());
+            if let Fault::Stale(seconds) = waiting.kind
+                && may_strike
+            {
                 longest = longest.max(seconds);
             }
         }
@@ -158,6 +161,22 @@ mod tests {
     }
 
     #[test]
+    fn readings_lag_behind_only_where_a_fault_can_strike_them() {
+        let mut strikes = Strikes::new(7);
+        let (images, west) = (Some("DescribeImages".to_owned()), Some("us-west-2".to_owned()));
+        strikes.add(images, None, Fault::Stale(20), When::From(0));
+        strikes.add(Some("DescribeSnapshots".to_owned()), west, Fault::Stale(400), When::From(0));
+        for (job, region, seconds) in [
+            (Job::Creator, "us-east-1", 0),
+            (Job::Creator, "us-west-2", 400),
+            (Job::Copier, "us-east-1", 400),
+            (Job::Manager, "us-east-1", 400),
+        ] {
+            assert_eq!(strikes.lag(job, region), TimeDelta::seconds(seconds), "{job:?} {region}");
+        }
+    }
+
+    #[test]
     fn one_in_four_is_about_a_quarter_and_the_same_every_time() {
         let quarter = || {
             let mut strikes = Strikes::new(7);
@@ -196,11 +215,12 @@ mod tests {
         strikes.add(Some("CopySnapshot".to_owned()), Some("us-west-2".to_owned()), Fault::Denied, When::From(0));
         strikes.add(None, None, Fault::Stale(90), When::After(0));
         strikes.add(None, None, Fault::Expired, When::From(0));
-        assert_eq!(strikes.lag(), TimeDelta::seconds(90));
+        let lag = |strikes: &Strikes| strikes.lag(Job::Manager, "us-east-1");
+        assert_eq!(lag(&strikes), TimeDelta::seconds(90));
         assert_eq!(strikes.strike(&call("CopySnapshot", "us-east-1")), None);
         assert_eq!(strikes.strike(&call("CopySnapshot", "us-west-2")), Some(Fault::Denied));
         assert_eq!(strikes.strike(&call("DescribeImages", "us-west-2")), Some(Fault::Stale(90)));
-        assert_eq!(strikes.lag(), TimeDelta::zero(), "spent");
+        assert_eq!(lag(&strikes), TimeDelta::zero(), "spent");
         let mut later = call("DescribeImages", "us-west-2");
         later.params.push(("NextToken".to_owned(), "0123".to_owned()));
         assert_eq!(strikes.strike(&later), Some(Fault::Expired));

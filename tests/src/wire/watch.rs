@@ -6,6 +6,7 @@ use std::{
 };
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use snapkeeper_lambda::Report;
 use snapkeeper_reliability::{
     oracle::{Oracle, Violation, Who},
     script::{REGIONS, Script, Setting},
@@ -41,6 +42,10 @@ pub(super) struct Watch {
     pub(super) calls: u64,
     /// What struck them.
     pub(super) struck: BTreeMap<String, u64>,
+    /// How many readings that lag behind showed something else than what was so.
+    pub(super) differing: u64,
+    /// What the runs reported, by their numbers.
+    pub(super) reports: BTreeMap<u32, Report>,
     pub(super) story: Vec<String>,
     oracle: Oracle,
     truth: Truth,
@@ -62,6 +67,8 @@ impl Watch {
             bad_volumes: BTreeSet::new(),
             calls: 0,
             struck: BTreeMap::new(),
+            differing: 0,
+            reports: BTreeMap::new(),
             story: Vec::new(),
             oracle: Oracle::new(&script.setting, &truth),
             truth,

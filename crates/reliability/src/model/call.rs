@@ -201,6 +201,12 @@ fn attempt(world: &mut World, process: &mut Process<'_>, change: &Change) -> Res
             Err(Failure::by(fault).unwrap_or_else(Failure::unanswered))
         }
     };
+    if let Err(failure) = &outcome
+        && failure.kind == Kind::Open
+        && matches!(change, Change::Take(..) | Change::Copy(_))
+    {
+        world.oracle.had_no_answer(process.number, change.region());
+    }
     if dies { Err(die(world, process)) } else { outcome }
 }
 

@@ -83,7 +83,8 @@ impl<'a> Process<'a> {
             job: start.job,
             region: start.region.clone(),
             instant: start.at,
-            lag: world.troubles.lag(),
+            lag: world.troubles.lag(start.job, &start.region),
+            has_deadline: start.deadline.is_some(),
         };
         world.oracle.begin(begun, &world.truth);
         world.tell(format_args!("run {number}: {} in {}", run.job, run.region));

@@ -2,7 +2,7 @@
 
 use super::acts::Picked;
 use super::world::World;
-use crate::script::{Fault, Reach, Trouble, When};
+use crate::script::{Fault, Job, Reach, Trouble, When};
 use crate::truth::State;
 use chrono::TimeDelta;
 use fastrand::Rng;
@@ -95,14 +95,16 @@ impl Troubles {
         true
     }
 
-    /// The greatest staleness that can strike a reading now.
-    pub(super) fn lag(&self) -> TimeDelta {
+    /// The greatest staleness that can strike a reading of a job in its region now.
+    pub(super) fn lag(&self, job: Job, region: &str) -> TimeDelta {
         let mut longest = 0;
         for fault in &self.faults {
             // one that has struck strikes no more
             let is_spent = matches!(fault.when, When::After(calls) if fault.passed > calls);
+            let may_strike = job.may_read(region, fault.action.as_deref(), fault.region.as_deref());
             if let Fault::Stale(seconds) = fault.kind
                 && !is_spent
+                && may_strike
             {
                 longest = longest.max(seconds);
             }
@@ -234,8 +236,28 @@ mod tests {
     fn readings_lag_no_more_when_the_fault_is_spent() {
         let mut troubles = armed(None, Fault::Stale(90), When::After(1));
         for lag in [90, 90, 0] {
-            assert_eq!(troubles.lag(), TimeDelta::seconds(lag));
+            assert_eq!(troubles.lag(Job::Watcher, "us-east-1"), TimeDelta::seconds(lag));
             let _ = troubles.strike("DescribeImages", "us-east-1", false);
+        }
+    }
+
+    #[test]
+    fn readings_lag_only_where_the_fault_can_strike_them() {
+        let lag = |action: Option<&str>, region: Option<&str>, job: Job| {
+            let mut troubles = armed(action, Fault::Stale(90), When::From(0));
+            troubles.faults[0].region = region.map(str::to_owned);
+            troubles.lag(job, "us-east-1").num_seconds()
+        };
+        for (action, region, lags) in [
+            (None, None, [90, 90, 90, 90]),
+            (None, Some("us-east-1"), [90, 90, 90, 90]),
+            (None, Some("us-west-2"), [0, 90, 90, 90]),
+            (Some("DescribeSnapshots"), None, [90, 90, 90, 90]),
+            (Some("DescribeVolumes"), None, [90, 0, 90, 90]),
+            (Some("DescribeImages"), None, [0, 0, 90, 90]),
+        ] {
+            let jobs = [Job::Creator, Job::Copier, Job::Manager, Job::Watcher];
+            assert_eq!(jobs.map(|job| lag(action, region, job)), lags, "{action:?} {region:?}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! What each planted bug bends: the run, what was read, what was planned, what is told. What bends the calls themselves
-//! is in `model/call.rs` and `model/change.rs`.
+//! What each planted bug bends: the run, what was read, what was planned, what is told. What bends the readings and calls
+//! themselves, and how a plan is carried out, is in `model`.
 
 use super::Mutant;
 use crate::oracle::Told;
@@ -105,13 +105,14 @@ pub(crate) fn copying(mutant: Mutant, inventory: &mut copy::Inventory) {
 pub(crate) fn copies(mutant: Mutant, plan: &mut Plan<Copy>) {
     let lost = if mutant == Mutant::KeepForeverNotCarried {
         tags::KEEP_FOREVER
-    } else if mutant == Mutant::CopiesUndated {
+    } else if matches!(mutant, Mutant::CopiesUndated | Mutant::LaterDatesNotCarried) {
         tags::DELETE_ON
     } else {
         return;
     };
     for action in &mut plan.actions {
         match action {
+            Copy::Snapshot(_) if mutant == Mutant::LaterDatesNotCarried => {}
             Copy::Snapshot(copy) => copy.tags = without(&copy.tags, lost),
             Copy::Tag(tag) => tag.tags = without(&tag.tags, lost),
         }
@@ -165,6 +166,13 @@ pub(crate) fn deletion(mutant: Mutant, inventory: &mut delete::Inventory) {
 pub(crate) fn deletions(mutant: Mutant, plan: &mut Plan<DeleteSnapshot>, inventory: &delete::Inventory, run: &Run) {
     if mutant == Mutant::DeleteOnEqualsToday {
         plan.actions.retain(|action| matches!(action.why, Why::Failed(_)) || action.why == Why::Due(run.day()));
+    }
+    if mutant == Mutant::BrakeAlways && !plan.actions.is_empty() {
+        for action in std::mem::take(&mut plan.actions) {
+            plan.keep(action.snapshot, Reason::Brake);
+        }
+        let cause = "brake: too many are due at once: nothing was deleted".to_owned();
+        plan.refusals.push(Refusal { resource: run.region.to_string(), cause });
     }
     if mutant == Mutant::FailedLinger {
         plan.actions.retain(|action| !matches!(action.why, Why::Failed(_)));

@@ -56,15 +56,20 @@ fn is_taken(place: &Place, running: &Running, volume: &str) -> bool {
 fn is_told(place: &Place, running: &Running, told: &Told, instance: &str, volume: &str) -> bool {
     let had = place.instances.iter().filter(|(_, it)| it.had(volume, running.window)).map(|(id, _)| id.as_str());
     let ids: Vec<&str> = had.chain([instance, volume]).collect();
-    // that it is there already, or was not asked for, is no excuse where it is not there and was
-    let claims = ["has it already", "already_taken", "not enrolled", "not_enrolled"];
-    let is_excuse = |why: &str| !claims.iter().any(|claim| why.contains(claim));
-    let is_kept =
-        |id: &str| told.kept.iter().any(|(resource, why)| (resource == id || mentions(why, id)) && is_excuse(why));
-    if ids.iter().any(|id| is_kept(id)) {
+    // of all reasons to leave alone what was to be taken only one can be true: that it, or who was to be taken with it, had
+    // gone
+    if ids.iter().any(|id| names(&told.kept, id) && was_gone(place, id, running.window)) {
         return true;
     }
     !told.succeeded && ids.iter().any(|id| names(&told.failed, id) || names(&told.unfinished, id))
+}
+
+/// Whether the instance or volume was not there at some time.
+fn was_gone(place: &Place, id: &str, window: Window) -> bool {
+    match place.instances.get(id) {
+        Some(it) => !it.there.always(window, |there| *there),
+        None => place.volumes.get(id).is_none_or(|it| !it.existed(window)),
+    }
 }
 
 /// Tags of instances that cannot be read, and are not told of.
@@ -144,11 +149,30 @@ mod tests {
         check(&scene(), none, &failed("i-a"), silence, &[]);
         check(&scene(), none, &failed("vol-a"), silence, &["vol-b"]);
         check(&scene(), none, &failed("i-x"), silence, both);
-        check(&scene(), none, &kept("gone meanwhile"), silence, &[]);
+        check(&scene(), none, &kept("gone meanwhile"), silence, both);
+        check(&scene(), none, &kept("Backup=No"), silence, both);
         check(&scene(), none, &kept("this run has it already"), silence, both);
         check(&scene(), none, &failed(HOME), silence, both);
         let too_late = list(&[(HOME, "the deadline came before everything was read: nothing was done")]);
         check(&scene(), none, &Told { failed: too_late, ..Told::default() }, silence, &[]);
+    }
+
+    #[test]
+    fn what_has_gone_is_gone_in_truth() {
+        for (id, expected) in [("i-b", 0), ("i-a", 1)] {
+            let mut scene = Scene::new();
+            for instance in ["i-a", "i-b"] {
+                scene.instance(instance, &[("Backup", "Yes")], &["vol-a"]);
+            }
+            let mut watched = scene.watch();
+            watched.begin(Job::Creator, HOME);
+            let gone = watched.scene.home().instances.get_mut("i-b").unwrap();
+            gone.is_there = false;
+            gone.devices.clear();
+            watched.see(Who::Operator);
+            watched.end(&Told { kept: list(&[(id, "gone meanwhile")]), ..done() });
+            watched.check(Promise::NothingInSilence, &vec!["no snapshot of vol-a of i-a"; expected]);
+        }
     }
 
     #[test]
@@ -173,7 +197,7 @@ mod tests {
         for (key, value) in [("Backup", "Yse"), ("Retention", "2weeks"), ("Copy_Dest", "mars")] {
             let mut scene = scene();
             scene.tag_instance("i-a", key, value);
-            let told = Told { kept: list(&[("i-a", "left alone")]), ..done() };
+            let told = Told { failed: list(&[("i-a", "busy")]), ..Told::default() };
             check(&scene, &[], &told, Promise::NothingInSilence, &[format!("tag {key} of i-a").as_str()]);
             let what = format!("tag {key} is \"{value}\"");
             let told = Told { findings: findings(&[("unreadable_tag", "i-a", what.as_str())]), ..told };

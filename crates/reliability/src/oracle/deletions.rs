@@ -1,6 +1,7 @@
 //! Nothing is deleted but what may go, and nothing because it was not found.
 
 use super::place::{Enrolled, Fall, Place, Places};
+use super::rules::BRAKE_FROM;
 use super::runs::{Broken, Running};
 use super::sets::Best;
 use super::snap::Snap;
@@ -8,9 +9,6 @@ use super::tags::{self, Due};
 use super::{Promise, Rules, Who};
 use crate::script::Job;
 use crate::truth::State;
-
-/// Up to here the brake lets everything pass.
-const BRAKE_FROM: usize = 50;
 
 /// A run asks for a deletion, whatever comes of it. What came to hold the snapshot only while the run was under way, it
 /// could not know.
@@ -98,7 +96,7 @@ pub(super) fn is_past_brake(places: &Places, rules: &Rules, running: &Running) -
     let place = places.get(&running.begun.region)?;
     let was_automated = |snap: &Snap| snap.tags.ever(running.window, tags::is_automated);
     let automated = place.there(running.window).filter(|(_, snap)| was_automated(snap)).count();
-    (deleted * 100 > automated * rules.most_deleted_percent).then(|| {
+    rules.brake_holds(deleted, automated).then(|| {
         let percent = rules.most_deleted_percent;
         format!(
             "{running} deleted {deleted} of {automated} automated snapshots: the brake should hold above {percent} %"

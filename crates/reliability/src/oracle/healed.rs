@@ -4,7 +4,7 @@ use super::Begun;
 use super::manager::may_be_needed;
 use super::place::{Enrolled, Place, Places};
 use super::retention;
-use super::runs::{Running, Runs, names_copy, tells_of};
+use super::runs::{Running, Runs, names_copy};
 use super::snap::Snap;
 use super::tags::{self, Choice, Due};
 use crate::script::Job;
@@ -24,6 +24,7 @@ pub(super) fn healed(places: &Places, runs: &Runs, now: DateTime<Utc>) -> Vec<St
         if let Some(copier) = last(runs, Job::Copier, region) {
             wrong.extend(without_copy(places, place, copier, last_before(runs, copier)));
             wrong.extend(copies_not_held(place, copier, &copies));
+            wrong.extend(copies_undated(place, copier, &copies));
         }
         if let Some(manager) = last(runs, Job::Manager, region) {
             wrong.extend(lingering(places, place, manager));
@@ -43,7 +44,7 @@ fn last_before<'a>(runs: &'a Runs, last: &Running) -> Option<&'a Running> {
     runs.values().rfind(|it| it.is(*job, region) && it.ended.is_some() && it.begun.instant < *instant)
 }
 
-/// The copies that exist: by destination, origin region and primary.
+/// The copies that exist and say of what: by destination, origin region and primary.
 type Copies<'a> = BTreeMap<(&'a str, &'a str, &'a str), Vec<(&'a str, &'a Snap)>>;
 
 fn copies(places: &Places) -> Copies<'_> {
@@ -107,8 +108,8 @@ fn without_copy(places: &Places, place: &Place, copier: &Running, before: Option
         for to in &tags::destinations(snap.tags.now(), &place.name).0 {
             let asks = snap.tags.always(window, |it| tags::destinations(it, &place.name).0.contains(to));
             let Some((to, there)) = places.get_key_value(to) else { continue };
-            // where it takes no more at once, the next run goes on
-            if !asks || copier.unread.contains(to) || names_copy(&copier.unfinished, id, to) {
+            // where it truly takes no more at once, the next run goes on
+            if !asks || copier.full.contains(to) && names_copy(&copier.unfinished, id, to) {
                 continue;
             }
             let there = copied.entry(to.as_str()).or_insert_with(|| copied_to(there, place, copier));
@@ -134,34 +135,62 @@ fn copied_to<'a>(there: &'a Place, home: &Place, copier: &Running) -> BTreeSet<&
 
 /// Live copies without the hold that their primary has.
 fn copies_not_held(place: &Place, copier: &Running, copies: &Copies<'_>) -> Vec<String> {
+    let lacking = copies_lacking(place, copier, copies, tags::is_held, |copy| !tags::is_held(copy));
+    let told = |(id, copy, to): Lacking| {
+        format!("{id} in {} has KeepForever, and its copy {copy} in {to} has not", place.name)
+    };
+    lacking.into_iter().map(told).collect()
+}
+
+/// Live copies without any `DeleteOn`, though their primary has one that can be read.
+fn copies_undated(place: &Place, copier: &Running, copies: &Copies<'_>) -> Vec<String> {
+    let is_dated = |primary: &Tags| matches!(tags::due(primary), Due::Day(_));
+    let lacking = copies_lacking(place, copier, copies, is_dated, |copy| tags::due(copy) == Due::Unsaid);
+    let told = |(id, copy, to): Lacking| {
+        format!("{id} in {} has a DeleteOn, and its copy {copy} in {to} has none", place.name)
+    };
+    lacking.into_iter().map(told).collect()
+}
+
+/// A primary, a copy of it, and where that is.
+type Lacking = (String, String, String);
+
+/// The live copies that lacked something, and whose primary had it, all the while that the last copier may have looked.
+fn copies_lacking(
+    place: &Place,
+    copier: &Running,
+    copies: &Copies<'_>,
+    has: impl Fn(&Tags) -> bool,
+    lacks: impl Fn(&Tags) -> bool,
+) -> Vec<Lacking> {
     let window = copier.window;
-    let mut wrong = Vec::new();
+    let mut lacking = Vec::new();
     for (id, snap) in &place.snapshots {
-        let is_held = snap.was_primary(window)
+        let has_it = snap.was_primary(window)
             && snap.state.always(window, |it| *it == State::Completed)
-            && snap.tags.always(window, tags::is_held);
-        if !is_held {
+            && snap.tags.always(window, &has);
+        if !has_it {
             continue;
         }
-        for to in &tags::destinations(snap.tags.now(), &place.name).0 {
-            let asks = snap.tags.always(window, |it| tags::destinations(it, &place.name).0.contains(to));
+        for to in tags::destinations(snap.tags.now(), &place.name).0 {
+            let asks = snap.tags.always(window, |it| tags::destinations(it, &place.name).0.contains(&to));
             let there = copies.get(&(to.as_str(), place.name.as_str(), id.as_str()));
             for (copy, it) in there.into_iter().flatten().filter(|_| asks) {
-                let lacks = it.state.always(window, |it| *it != State::Error)
-                    && it.tags.always(window, |it| tags::is_automated(it) && !tags::is_held(it));
-                if lacks && !tells_of(&copier.unfinished, copy) {
-                    wrong.push(format!("{id} in {} has KeepForever, and its copy {copy} in {to} has not", place.name));
+                let lacks_it = it.state.always(window, |it| *it != State::Error)
+                    && it.tags.always(window, |it| tags::is_automated(it) && lacks(it));
+                if lacks_it {
+                    lacking.push((id.clone(), (*copy).to_owned(), to.clone()));
                 }
             }
         }
     }
-    wrong
+    lacking
 }
 
 /// Automated snapshots that were due before the last manager's day or failed, and that nothing holds.
 fn lingering(places: &Places, place: &Place, manager: &Running) -> Vec<String> {
-    // the brake holds until somebody looks
-    if manager.failed.iter().any(|(resource, _)| *resource == place.name) {
+    // where it has reason to, the brake holds until somebody looks
+    if manager.is_braked {
         return Vec::new();
     }
     let window = manager.window;
@@ -206,103 +235,4 @@ fn undated(place: &Place, creator: &Running, id: &str, snap: &Snap) -> Option<St
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Promise;
-    use super::super::scene::{HOME, Scene, WEST, day, done};
-    use super::*;
-
-    /// An enrolled volume with a good backup of today, and its copy.
-    fn with_a_copy() -> Scene {
-        let mut scene = Scene::new();
-        scene.instance("i-a", &[("Backup", "Yes"), ("Retention", "7d")], &["vol-a"]);
-        scene.backup("snap-a", "vol-a", day(22)).tag("DeleteOn", "2026-11-29").tag("Copy_Dest", WEST);
-        scene.copy("snap-c", "snap-a");
-        scene
-    }
-
-    #[track_caller]
-    fn check(scene: &Scene, expected: &[&str]) {
-        let mut watched = scene.watch();
-        for _ in 0..2 {
-            for job in [Job::Creator, Job::Copier, Job::Manager] {
-                watched.run(job, HOME, &done());
-                watched.run(job, WEST, &done());
-            }
-            watched.wait(1);
-        }
-        watched.oracle.healed(&watched.scene.truth);
-        watched.check(Promise::Heals, expected);
-    }
-
-    #[test]
-    fn an_enrolled_volume_has_a_good_backup_of_the_last_day() {
-        check(&with_a_copy(), &[]);
-        let mut old = with_a_copy();
-        old.backup("snap-a", "vol-a", day(20)).tag("DeleteOn", "2026-11-29");
-        check(&old, &["vol-a in us-east-1 is enrolled, and has no good backup"]);
-        old.tag_instance("i-a", "Backup", "no");
-        check(&old, &[]);
-    }
-
-    #[test]
-    fn the_newest_backup_has_its_copies() {
-        for state in [State::Pending, State::Error] {
-            let mut scene = with_a_copy();
-            scene.snapshot(WEST, "snap-c").state = state;
-            check(
-                &scene,
-                &["snap-a of vol-a in us-east-1, its newest good backup, has no completed copy in us-west-2"],
-            );
-        }
-        let mut elsewhere = with_a_copy();
-        elsewhere.snapshot(HOME, "snap-a").tags.insert("Copy_Dest".to_owned(), "mars-north-1".to_owned());
-        check(&elsewhere, &[]);
-    }
-
-    #[test]
-    fn older_backups_have_their_copies_too() {
-        let mut scene = with_a_copy();
-        scene.backup("snap-old", "vol-a", day(21)).tag("DeleteOn", "2026-11-28").tag("Copy_Dest", WEST);
-        check(&scene, &["snap-old of vol-a in us-east-1, which the last copier but one found, has no completed copy"]);
-        scene.snapshot(HOME, "snap-old").tags.insert("DeleteOn".to_owned(), "2026-11-22".to_owned());
-        check(&scene, &[]);
-        scene.snapshot(HOME, "snap-old").tags.insert("KeepForever".to_owned(), String::new());
-        check(&scene, &["snap-old of vol-a"]);
-        scene.copy("snap-d", "snap-old");
-        check(&scene, &[]);
-    }
-
-    #[test]
-    fn nothing_lingers_that_may_go() {
-        let mut scene = with_a_copy();
-        scene.backup("snap-old", "vol-a", day(1)).tag("DeleteOn", "2026-11-21");
-        check(&scene, &["snap-old of vol-a"]);
-        scene.snapshot(HOME, "snap-old").locked = true;
-        check(&scene, &[]);
-        let mut of_today = with_a_copy();
-        of_today.backup("snap-old", "vol-a", day(1)).tag("DeleteOn", "2026-11-22");
-        check(&of_today, &[]);
-        let mut last_one = with_a_copy();
-        last_one.instance("i-b", &[("Backup", "Yse")], &["vol-b"]);
-        last_one.backup("snap-old", "vol-b", day(1)).tag("DeleteOn", "2026-11-21");
-        check(&last_one, &[]);
-    }
-
-    #[test]
-    fn what_can_be_dated_is_dated() {
-        let mut scene = with_a_copy();
-        scene.backup("snap-old", "vol-a", day(15));
-        check(&scene, &["snap-old of vol-a in us-east-1 has no DeleteOn"]);
-        scene.tag_instance("i-a", "Retention", "2weeks");
-        check(&scene, &[]);
-    }
-
-    #[test]
-    fn a_hold_is_on_the_copies_too() {
-        let mut scene = with_a_copy();
-        scene.snapshot(HOME, "snap-a").tags.insert("KeepForever".to_owned(), String::new());
-        check(&scene, &["its copy snap-c in us-west-2 has not"]);
-        scene.snapshot(WEST, "snap-c").tags.insert("KeepForever".to_owned(), String::new());
-        check(&scene, &[]);
-    }
-}
+mod tests;

@@ -12,8 +12,9 @@ use crate::truth::Tags;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many primaries were made by runs: by region, volume and `Backup_Run`.
-pub(super) type Taken = BTreeMap<(String, String, String), usize>;
+/// The primaries that runs made and that are in the way of others: by region and volume, and by the instant of the event to
+/// which the run answered, whatever it wrote.
+pub(super) type Taken = BTreeMap<(String, String), BTreeMap<DateTime<Utc>, BTreeSet<String>>>;
 
 /// The run that made a primary by a call that took effect late: of those that may have, one that could not know.
 pub(super) fn made_late(runs: &Runs, region: &str, snap: &Snap, now: DateTime<Utc>) -> Option<u32> {
@@ -57,33 +58,41 @@ pub(super) fn appeared(place: &Place, rules: &Rules, running: &Running, id: &str
 }
 
 /// A primary that is gone, or was told otherwise by an operator, is not in the way of another one.
-pub(super) fn uncount(taken: &mut Taken, region: &str, snap: &Snap, before: &Tags) {
-    let Some(run) = tags::get(before, tags::BACKUP_RUN) else { return };
-    if let Some(count) = taken.get_mut(&(region.to_owned(), snap.of.1.clone(), run.to_owned())) {
-        *count = count.saturating_sub(1);
+pub(super) fn uncount(taken: &mut Taken, region: &str, id: &str, snap: &Snap) {
+    if let Some(of_volume) = taken.get_mut(&(region.to_owned(), snap.of.1.clone())) {
+        for ids in of_volume.values_mut() {
+            ids.remove(id);
+        }
     }
 }
 
-/// Counts a primary, and tells if it is one too many.
-pub(super) fn count(taken: &mut Taken, places: &Places, runs: &Runs, region: &str, id: &str) -> Option<String> {
+/// Counts a primary made by a run that answered to the event of this instant, and tells if it is one too many.
+pub(super) fn count(
+    taken: &mut Taken,
+    places: &Places,
+    runs: &Runs,
+    event: DateTime<Utc>,
+    (region, id): (&str, &str),
+) -> Option<String> {
     let place = places.get(region)?;
-    let snap = place.snapshots.get(id)?;
-    let (volume, run) = (&snap.of.1, tags::get(snap.tags.now(), tags::BACKUP_RUN)?);
-    let count = taken.entry((region.to_owned(), volume.clone(), run.to_owned())).or_default();
-    *count += 1;
-    if *count == 1 {
+    let volume = &place.snapshots.get(id)?.of.1;
+    let of_event = taken.entry((region.to_owned(), volume.clone())).or_default().entry(event).or_default();
+    of_event.insert(id.to_owned());
+    let count = of_event.len();
+    if count == 1 {
         return None;
     }
     let had = |of: &str| {
         let of_instance = |it: &Instance| it.devices.all().any(|it| it.values().any(|it| it == volume));
         of == volume || place.instances.get(of).is_some_and(of_instance)
     };
-    let of_this_run = |it: &&Running| it.is(Job::Creator, region) && tags::stamp(it.begun.instant) == run;
-    let doubts: usize = runs.values().filter(of_this_run).map(|it| it.doubted(had)).sum();
-    (*count > 1 + doubts).then(|| {
+    let of_this_event = |it: &&Running| it.is(Job::Creator, region) && it.begun.instant == event;
+    let doubts: usize = runs.values().filter(of_this_event).map(|it| it.doubted(had)).sum();
+    (count > 1 + doubts).then(|| {
         format!(
-            "{id} is snapshot number {count} of {volume} in {region} for {run}, with {doubts} open \
-             outcomes: expected {} at most",
+            "{id} is snapshot number {count} of {volume} in {region} for {}, with {doubts} open outcomes: expected {} \
+             at most",
+            tags::stamp(event),
             1 + doubts
         )
     })
@@ -255,138 +264,4 @@ fn wrong_later_day(place: &Place, rules: &Rules, running: &Running, id: &str, be
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Who;
-    use super::super::scene::{HOME, Scene, Watched, day};
-    use super::*;
-
-    fn scene(retention: Option<&str>) -> Scene {
-        let mut scene = Scene::new();
-        scene.instance("i-a", &[("Backup", "Yes")], &["vol-a"]);
-        if let Some(retention) = retention {
-            scene.tag_instance("i-a", "Retention", retention);
-        }
-        scene
-    }
-
-    /// The creator of 2026-11-22 takes a snapshot with `DeleteOn` 2026-11-29, as altered.
-    fn take(scene: &Scene, alter: impl FnOnce(&mut Tags)) -> Watched {
-        let mut watched = scene.watch();
-        let run = watched.begin(Job::Creator, HOME);
-        watched.scene.backup("snap-a", "vol-a", day(22)).instance("i-a").tag("DeleteOn", "2026-11-29");
-        alter(&mut watched.scene.snapshot(HOME, "snap-a").tags);
-        watched.see(Who::Run(run));
-        watched
-    }
-
-    #[track_caller]
-    fn check(scene: &Scene, key: &str, value: Option<&str>, expected: &[&str]) {
-        let watched = take(scene, |tags| {
-            match value {
-                Some(value) => tags.insert(key.to_owned(), value.to_owned()),
-                None => tags.remove(key),
-            };
-        });
-        watched.check(Promise::TaggedFromTheStart, expected);
-    }
-
-    #[test]
-    fn each_tag_must_be_there_and_true() {
-        let scene = scene(None);
-        check(&scene, "Name", Some("web"), &[]);
-        check(&scene, "Type", None, &["tag Type None"]);
-        check(&scene, "Backup_Run", Some("2026-11-22T05:00:01Z"), &["tag Backup_Run"]);
-        check(&scene, "Source_Region", Some("eu-west-1"), &["tag Source_Region"]);
-        check(&scene, "Source_SnapshotId", Some("snap-x"), &["tag Source_SnapshotId"]);
-        check(&scene, "Source_InstanceId", None, &["without the tag Source_InstanceId"]);
-        check(&scene, "Source_InstanceId", Some("i-x"), &["does not exist"]);
-        check(&scene, "Source_Devices", None, &["cannot be read"]);
-        check(&scene, "Source_Devices", Some("/dev/sd0=vol-b"), &["do not list it"]);
-        check(&scene, "Source_Devices", Some("/dev/sd0=vol-a:excluded"), &["do not list it"]);
-        check(&scene, "Source_Devices", Some("/dev/sd0=vol-a /dev/sd1=vol-b"), &["instead of"]);
-    }
-
-    #[test]
-    fn the_day_is_one_that_the_retention_gives() {
-        for (retention, delete_on, expected) in [
-            (None, Some("2026-11-29"), None),
-            (None, Some("2026-11-28"), Some("gives one of")),
-            (None, None, Some("without DeleteOn")),
-            (None, Some("2026-11-29 "), Some("unreadable DeleteOn")),
-            (Some("2w"), Some("2026-12-06"), None),
-            (Some("2w"), Some("2026-11-29"), Some("gives one of")),
-            // the first of its week
-            (Some("1d 1w"), Some("2026-11-29"), None),
-            (Some("1d 1w"), Some("2026-11-23"), Some("gives 2026-11-29 at least")),
-            (Some("soon"), None, None),
-            (Some("soon"), Some("2026-11-29"), Some("expected none")),
-        ] {
-            let expected: Vec<&str> = expected.into_iter().collect();
-            check(&scene(retention), "DeleteOn", delete_on, &expected);
-        }
-    }
-
-    #[test]
-    fn a_week_that_is_covered_needs_no_second_one() {
-        let mut scene = scene(Some("1d 1w"));
-        scene.backup("snap-0", "vol-a", day(18)).tag("DeleteOn", "2026-11-25");
-        check(&scene, "DeleteOn", Some("2026-11-23"), &[]);
-        scene.snapshot(HOME, "snap-0").state = crate::truth::State::Error;
-        check(&scene, "DeleteOn", Some("2026-11-23"), &["at least"]);
-    }
-
-    #[test]
-    fn who_shares_the_volume_has_a_say() {
-        let mut scene = scene(Some("7d"));
-        scene.instance("i-b", &[("Backup", "Yes"), ("Retention", "9d")], &["vol-a"]);
-        check(&scene, "DeleteOn", Some("2026-12-01"), &[]);
-        check(&scene, "DeleteOn", Some("2026-11-29"), &["gives 2026-12-01 at least"]);
-        scene.tag_instance("i-b", "Retention", "x");
-        check(&scene, "DeleteOn", None, &[]);
-    }
-
-    #[test]
-    fn nothing_is_taken_that_nobody_asked_for() {
-        let mut scene = scene(None);
-        scene.tag_instance("i-a", "Backup", "no");
-        take(&scene, |_| {}).check(Promise::TaggedFromTheStart, &["no Backup=Yes"]);
-    }
-
-    #[test]
-    fn one_each_and_one_more_for_each_doubt() {
-        let mut watched = take(&scene(None), |_| {});
-        let run = watched.last_run();
-        for (id, doubt, expected) in [("snap-b", Some("vol-a"), 0), ("snap-c", Some("i-a"), 0), ("snap-d", None, 1)] {
-            if let Some(of) = doubt {
-                watched.oracle.doubts(run, Some(of));
-            }
-            watched.scene.backup(id, "vol-a", day(22)).instance("i-a").tag("DeleteOn", "2026-11-29");
-            watched.see(Who::Run(run));
-            watched.check(Promise::OneEach, &vec!["expected 3 at most"; expected]);
-        }
-        watched.oracle.doubts(run, Some("vol-b"));
-        watched.scene.backup("snap-e", "vol-a", day(22)).instance("i-a").tag("DeleteOn", "2026-11-29");
-        watched.see(Who::Run(run));
-        watched.check(Promise::OneEach, &["number 4", "number 5"]);
-    }
-
-    #[test]
-    fn only_a_day_is_added_later() {
-        let mut scene = scene(Some("7d"));
-        scene.backup("snap-0", "vol-a", day(20)).instance("i-a");
-        for (key, value, job, tagged, touched) in [
-            ("DeleteOn", "2026-11-27", Job::Creator, 0, 0),
-            ("DeleteOn", "2026-11-26", Job::Creator, 1, 0),
-            ("DeleteOn", "2026-11-27", Job::Manager, 0, 1),
-            ("KeepForever", "", Job::Creator, 0, 1),
-            ("Backup_Run", "x", Job::Creator, 0, 1),
-        ] {
-            let mut watched = scene.watch();
-            let run = watched.begin(job, HOME);
-            watched.scene.snapshot(HOME, "snap-0").tags.insert(key.to_owned(), value.to_owned());
-            watched.see(Who::Run(run));
-            watched.check(Promise::TaggedFromTheStart, &vec!["gives one of"; tagged]);
-            watched.check(Promise::DeletesOnlyWhatMayGo, &vec!["and sets"; touched]);
-        }
-    }
-}
+mod tests;

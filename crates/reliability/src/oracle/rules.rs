@@ -8,7 +8,10 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 const ZONES: [(&str, i64); 4] =
     [("UTC", 0), ("Asia/Tokyo", 9 * 60), ("America/Phoenix", -7 * 60), ("Asia/Kolkata", 5 * 60 + 30)];
 
-/// What the jobs are told by their settings.
+/// Up to here the brake lets everything pass.
+pub(super) const BRAKE_FROM: usize = 50;
+
+/// What the jobs are told by their settings, and how much AWS takes at once.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     /// Where there is no tag `Retention`, the finest term first.
@@ -17,6 +20,8 @@ pub(super) struct Rules {
     pub(super) rpo: TimeDelta,
     /// The brake: a run that deletes more than 50 snapshots and more than this share of the automated ones, in per cent.
     pub(super) most_deleted_percent: usize,
+    /// How many copies a region takes at once.
+    pub(super) copies_at_once: usize,
     /// How far the clocks that say when a day begins are ahead of UTC.
     ahead: TimeDelta,
 }
@@ -28,8 +33,14 @@ impl Rules {
             default_retention: retention::read(setting.default_retention).unwrap_or_default(),
             rpo: TimeDelta::hours(setting.rpo_hours.into()),
             most_deleted_percent: setting.max_delete_percent.into(),
+            copies_at_once: setting.copies_at_once,
             ahead: TimeDelta::minutes(ahead),
         }
+    }
+
+    /// Whether the brake is to hold where so many are to go of so many automated snapshots.
+    pub(super) fn brake_holds(&self, going: usize, automated: usize) -> bool {
+        going > BRAKE_FROM && going * 100 > automated * self.most_deleted_percent
     }
 
     /// The day on which an instant falls.

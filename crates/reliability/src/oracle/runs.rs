@@ -38,10 +38,14 @@ pub(super) struct Running {
     /// Those of which it could not list the snapshots.
     pub(super) unlisted: BTreeSet<String>,
     pub(super) doubts: Vec<Option<String>>,
+    /// The regions in which a call of it that creates had no certain answer.
+    pub(super) unanswered: BTreeSet<String>,
+    /// The destinations that truly may have taken no more copies while it was at work.
+    pub(super) full: BTreeSet<String>,
+    /// Whether it told that the brake held, and that may be true.
+    pub(super) is_braked: bool,
     /// What it told as unfinished, if it told anything.
     pub(super) unfinished: Vec<(String, String)>,
-    /// What it told as failed.
-    pub(super) failed: Vec<(String, String)>,
 }
 
 impl Running {
@@ -60,8 +64,10 @@ impl Running {
             unread: BTreeSet::new(),
             unlisted: BTreeSet::new(),
             doubts: Vec::new(),
+            unanswered: BTreeSet::new(),
+            full: BTreeSet::new(),
+            is_braked: false,
             unfinished: Vec::new(),
-            failed: Vec::new(),
         }
     }
 
@@ -81,10 +87,17 @@ impl Running {
 
     /// Whether it could do nothing: it could not read its region, or its time was over before it had, and it says so.
     pub(super) fn came_to_nothing(&self, told: &Told) -> bool {
-        let is_too_late = |(resource, why): &(String, String)| {
-            *resource == self.begun.region && why.contains("deadline came before everything was read")
-        };
-        !self.read_home() || told.applied.is_empty() && told.failed.iter().any(is_too_late)
+        let is_why = |why: &str| !self.read_home() || why.contains("deadline came before everything was read");
+        !told.succeeded
+            && told.applied.is_empty()
+            && told.failed.iter().any(|(resource, why)| *resource == self.begun.region && is_why(why))
+    }
+
+    /// That it could not read its own region and does not say so, in words.
+    pub(super) fn silence_about_home(&self, told: &Told) -> Option<String> {
+        let region = &self.begun.region;
+        let is_told = !told.succeeded && names(&told.failed, region);
+        (!self.read_home() && !is_told).then(|| format!("{self} could not read {region}, and does not say so"))
     }
 
     /// How often it could not know whether such a thing was made.
@@ -127,12 +140,12 @@ pub(super) fn names(list: &[(String, String)], id: &str) -> bool {
     list.iter().any(|(resource, _)| resource == id)
 }
 
-/// Whether a report's list names this snapshot, or the region, as one to which it is not copied: a cause that tells of
-/// other regions alone is none here.
+/// Whether a report's list names this snapshot as one that is not copied to a region: a cause that tells of other regions
+/// alone is none here.
 pub(super) fn names_copy(list: &[(String, String)], id: &str, to: &str) -> bool {
     list.iter().any(|(resource, why)| {
         let is_elsewhere = || !mentions(why, to) && REGIONS.iter().any(|region| mentions(why, region));
-        resource == to || resource == id && !is_elsewhere()
+        resource == id && !is_elsewhere()
     })
 }
 
@@ -154,7 +167,8 @@ mod tests {
 
     fn running(run: u32, from: u64, to: Option<u64>) -> Running {
         let at = |order| Moment { at: day(1), order };
-        let begun = Begun { run, job: Job::Copier, region: HOME.to_owned(), instant: day(1), lag: TimeDelta::zero() };
+        let (job, region, lag) = (Job::Copier, HOME.to_owned(), TimeDelta::zero());
+        let begun = Begun { run, job, region, instant: day(1), lag, has_deadline: false };
         Running { ended: to.map(at), ..Running::new(begun, at(from), &rules()) }
     }
 

@@ -147,8 +147,8 @@ impl Watched {
     pub(super) fn begin(&mut self, job: Job, region: &str) -> u32 {
         self.runs += 1;
         let instant = self.scene.truth.now;
-        let begun = Begun { run: self.runs, job, region: region.to_owned(), instant, lag: TimeDelta::zero() };
-        self.oracle.begin(begun, &self.scene.truth);
+        let (run, region, lag) = (self.runs, region.to_owned(), TimeDelta::zero());
+        self.oracle.begin(Begun { run, job, region, instant, lag, has_deadline: false }, &self.scene.truth);
         self.runs
     }
 

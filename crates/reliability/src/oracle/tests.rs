@@ -1,7 +1,7 @@
 //! What no single predicate shows: who is held to what, and whose doing a change was.
 
-use super::scene::{HOME, Scene, WEST, day};
-use super::{Begun, Promise, Who};
+use super::scene::{HOME, Scene, WEST, day, done, list};
+use super::{Begun, Promise, Told, Who};
 use crate::script::{Job, Setting};
 use crate::truth::State;
 use chrono::TimeDelta;
@@ -55,7 +55,7 @@ fn what_takes_effect_late_is_held_to_the_same() {
 #[test]
 fn a_snapshot_made_late_belongs_to_the_run_of_its_instant() {
     let mut watched = scene().watch();
-    watched.run(Job::Creator, HOME, &super::scene::done());
+    watched.run(Job::Creator, HOME, &done());
     watched.scene.backup("snap-late", "vol-a", day(22)).tag("DeleteOn", "2026-11-29");
     watched.see(Who::Time);
     watched.check(Promise::TaggedFromTheStart, &[]);
@@ -76,7 +76,7 @@ fn tags_set_late_are_held_to_the_same() {
         let mut scene = scene();
         scene.backup("snap-x", "vol-a", day(20));
         let mut watched = scene.watch();
-        watched.run(Job::Creator, HOME, &super::scene::done());
+        watched.run(Job::Creator, HOME, &done());
         watched.wait(hours);
         watched.scene.snapshot(HOME, "snap-x").tags.insert(key.to_owned(), value.to_owned());
         watched.see(Who::Time);
@@ -102,7 +102,8 @@ fn what_came_within_the_lag_of_the_readings_could_not_be_known() {
         watched.see(Who::Operator);
         watched.scene.truth.now += TimeDelta::minutes(5);
         let truth = &watched.scene.truth;
-        let begun = Begun { run: 1, job: Job::Manager, region: HOME.to_owned(), instant: truth.now, lag };
+        let (job, region, instant) = (Job::Manager, HOME.to_owned(), truth.now);
+        let begun = Begun { run: 1, job, region, instant, lag, has_deadline: false };
         watched.oracle.begin(begun, truth);
         watched.oracle.asks_to_delete(1, HOME, "snap-old", truth);
         watched.check(Promise::DeletesOnlyWhatMayGo, &vec!["the best backup of vol-a"; expected]);
@@ -152,7 +153,7 @@ fn a_gap_is_as_old_as_the_settings_say() {
         scene.backup("snap-a", "vol-a", day(20)).tag("DeleteOn", "2026-11-29");
         let mut watched = scene.watch_with(Setting { rpo_hours, ..Setting::default() });
         watched.wait(3 * 24);
-        watched.run(Job::Watcher, HOME, &super::scene::done());
+        watched.run(Job::Watcher, HOME, &done());
         watched.check(Promise::GapsAreReported, &vec!["does not report no_recent_backup of i-a"; expected]);
     }
 }
@@ -171,5 +172,40 @@ fn the_brake_holds_where_the_settings_say() {
             watched.delete(HOME, &format!("snap-{n:03}"));
         }
         watched.check(Promise::DeletesOnlyWhatMayGo, &vec!["the brake should hold"; expected]);
+    }
+}
+
+#[test]
+fn a_job_that_could_not_read_its_region_says_so() {
+    for job in [Job::Creator, Job::Copier, Job::Manager, Job::Watcher] {
+        let failed = |of: &str| Told { failed: list(&[(of, "denied")]), ..Told::default() };
+        for (unread, told, expected) in [
+            (HOME, done(), 1),
+            (HOME, failed(WEST), 1),
+            (HOME, failed(HOME), 0),
+            (HOME, Told { succeeded: true, ..failed(HOME) }, 1),
+            (WEST, done(), 0),
+        ] {
+            let mut watched = Scene::new().watch();
+            let run = watched.begin(job, HOME);
+            watched.oracle.could_not_read(run, unread, "DescribeSnapshots");
+            watched.end(&told);
+            let silent = vec!["could not read us-east-1, and does not say so"; expected];
+            watched.check(Promise::NothingInSilence, &silent);
+        }
+    }
+}
+
+#[test]
+fn what_was_not_read_is_an_excuse_only_where_that_is_told() {
+    for (told, expected) in [
+        (done(), vec!["does not say so", "no snapshot of vol-a"]),
+        (Told { failed: list(&[(HOME, "denied")]), ..Told::default() }, vec![]),
+    ] {
+        let mut watched = scene().watch();
+        let run = watched.begin(Job::Creator, HOME);
+        watched.oracle.could_not_read(run, HOME, "DescribeInstances");
+        watched.end(&told);
+        watched.check(Promise::NothingInSilence, &expected);
     }
 }

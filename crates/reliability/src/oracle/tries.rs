@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 pub(super) fn ended(place: &Place, running: &Running, told: &Told, broken: &mut Broken) {
     let Some(asked) = &told.asked else { return };
     match running.begun.job {
-        Job::Creator | Job::Manager => {}
-        // a destination that does not answer is given up for all, and the watcher asks for nothing
-        Job::Copier | Job::Watcher => return,
+        // what a copier leaves where a region is full or has stopped answering, it tells as unfinished
+        Job::Creator | Job::Copier | Job::Manager => {}
+        // it asks for nothing
+        Job::Watcher => return,
     }
     let window = running.window;
     let is_id = |it: &str| ["i-", "vol-", "snap-"].iter().any(|kind| it.starts_with(kind));
@@ -53,6 +54,17 @@ mod tests {
             let told = Told { failed: list(&[(failed, "stopped")]), asked, ..Told::default() };
             watched.run(Job::Creator, HOME, &told);
             watched.check(Promise::NothingInSilence, &vec!["gave it up without a try"; expected]);
+        }
+    }
+
+    #[test]
+    fn what_one_snapshot_failed_at_the_others_are_tried_all_the_same() {
+        for job in [Job::Copier, Job::Manager] {
+            let mut watched = Scene::new().watch();
+            let failed = list(&[("snap-a", "denied"), ("snap-b", "stopped")]);
+            let told = Told { failed, asked: Some(["snap-a".to_owned()].into()), ..Told::default() };
+            watched.run(job, HOME, &told);
+            watched.check(Promise::NothingInSilence, &["snap-b failed (stopped), and gave it up without a try"]);
         }
     }
 }

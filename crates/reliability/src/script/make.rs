@@ -404,7 +404,11 @@ impl Maker {
     /// Somebody spoils one of our tags, or takes it away.
     fn spoil(&mut self, snapshot: Pick) -> Act {
         let key = self.one_of(&OWN_TAGS).to_owned();
-        if self.chance(25) { Act::Untag(snapshot, key) } else { Act::Tag(snapshot, key, self.one_of(&SPOILED).to_owned()) }
+        if self.chance(25) {
+            Act::Untag(snapshot, key)
+        } else {
+            Act::Tag(snapshot, key, self.one_of(&SPOILED).to_owned())
+        }
     }
 
     fn tags_by_hand(&mut self) -> Vec<(String, String)> {

@@ -68,6 +68,10 @@ fn make(
         outcome.unfinished(source, format!("{to} {why}"));
         return;
     }
+    if world.mutant == Some(Mutant::AlwaysFull) {
+        outcome.unfinished(source, format!("{to} copies as many at once as it can"));
+        return;
+    }
     match call::create(world, process, &Change::Copy(copy)) {
         Ok(made) => outcome.made(made),
         Err(failure) => match failure.kind {
