@@ -1,5 +1,5 @@
 //! The policies of the jobs, as they are deployed: the very files in `iam/`, their placeholders filled in as
-//! CloudFormation does it.
+//! `CloudFormation` does it.
 
 use std::{fs, path::Path};
 
