@@ -195,6 +195,8 @@ fn instances(account: &Account) -> Vec<Instance> {
             launched: launched.instant(),
             root_device: (state % 2 == 0).then(|| "/dev/sd0".to_owned()),
             devices: devices.into_iter().enumerate().map(device).collect(),
+            root_is_store: false,
+            is_spot: false,
             tags: tagged.tags(),
         }
     };
@@ -250,6 +252,8 @@ fuzz_target!(|account: Account| {
             launched: DateTime::default(),
             root_device: None,
             devices: all.clone(),
+            root_is_store: false,
+            is_spot: false,
             tags: tagged.tags(),
         });
         Some((region.clone(), Enrolment::of(&there.collect::<Vec<_>>(), &[])))

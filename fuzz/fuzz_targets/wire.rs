@@ -21,9 +21,10 @@ const NAMES: &str = "InstanceId InstanceId.# VolumeId VolumeId.# SnapshotId Snap
     PresignedUrl DestinationRegion LockMode LockDuration ExpirationDate CoolOffPeriod AvailabilityZone Size VolumeType \
     Iops MultiAttachEnabled MinCount MaxCount Device Force RootDeviceName BlockDeviceMapping.#.DeviceName \
     BlockDeviceMapping.#.Ebs.SnapshotId BlockDeviceMapping.#.Ebs.VolumeSize HibernationOptions.Configured Hibernate \
+    InstanceMarketOptions.MarketType \
     NoReboot IncludeDisabled";
 const WORDS: &str = "true false 0 1 2 5 8 1000 -1 4294967296 us-east-1 us-west-2 us-east-1a /dev/xvda /dev/sdf \
-    instance volume snapshot image self governance compliance Backup Yes tag-key tag:Backup status completed pending \
+    instance volume snapshot image self spot governance compliance Backup Yes tag-key tag:Backup status completed pending \
     2026-12-01T00:00:00Z +262142-12-31T23:59:59Z ami-12345678 snap-12345678 alias/backup * ? \\";
 
 #[derive(Arbitrary, Debug)]

@@ -1,5 +1,7 @@
 //! The `snapkeeper` command, as a user runs it.
 
+mod snapshot;
+
 use std::{
     io::{BufRead, BufReader},
     process::{Output, Stdio},

@@ -36,9 +36,15 @@ fn architecture() -> &'static str {
     if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH }
 }
 
-/// As few parameters as somebody sets who wants copies and mail.
+/// As few parameters as somebody sets who wants copies, mail, and snapshots of stopped instances on demand.
 fn few() -> Vec<(&'static str, &'static str)> {
-    vec![("Architecture", architecture()), ("CopyRegions", "us-west-2,eu-west-1"), ("AlertEmail", "ops@example.com")]
+    vec![
+        ("Architecture", architecture()),
+        ("CopyRegions", "us-west-2,eu-west-1"),
+        ("AlertEmail", "ops@example.com"),
+        ("AllowStop", "true"),
+        ("OnDemandTopicArns", "arn:aws:sns:us-east-1:123456789012:done,arn:aws:sns:us-east-1:123456789012:errors"),
+    ]
 }
 
 /// Many parameters, in a region that only holds copies.

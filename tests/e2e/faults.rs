@@ -79,12 +79,12 @@ async fn undisturbed(job: Job) -> (Vec<String>, Report) {
 }
 
 /// An error answer without effect.
-fn status(status: u16, code: &str) -> FaultKind {
+pub(crate) fn status(status: u16, code: &str) -> FaultKind {
     FaultKind::Status { status, code: code.to_owned() }
 }
 
 /// An error answer although the call took effect.
-fn status_after(status: u16, code: &str) -> FaultKind {
+pub(crate) fn status_after(status: u16, code: &str) -> FaultKind {
     FaultKind::StatusAfter { status, code: code.to_owned() }
 }
 

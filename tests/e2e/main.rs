@@ -14,6 +14,7 @@ mod deployed;
 mod faults;
 mod functions;
 mod heartbeat;
+mod on_demand;
 mod peers;
 mod policies;
 mod reliability;

@@ -12,7 +12,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use snapkeeper_core::run::Job;
-use snapkeeper_tests::{World, policies::document};
+use snapkeeper_tests::{
+    World,
+    policies::{creator_that_may_stop, document},
+};
 
 use self::{
     attacks::{ATTACKS, Attack, Scene, WRITES},
@@ -26,22 +29,31 @@ const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:alerts";
 const LONGEST: usize = 10_240;
 
 /// What no attack shows to hold: of which job, in which statement, and why none does.
-const NOT_ATTACKED: [(Job, &str, &str, &str); 9] = [
-    (
-        Job::Creator,
-        "TakeSetsOfInstancesWithTheTagBackup",
-        "account of arn:aws:ec2:us-east-1:123456789012:instance/*",
-        IN_ONES_OWN_ACCOUNT,
-    ),
+const NOT_ATTACKED: [(Job, &str, &str, &str); 17] = [
+    (Job::Creator, "TakeSetsOfInstances", ACCOUNT_OF_INSTANCES, IN_ONES_OWN_ACCOUNT),
     (Job::Creator, "TakeVolumes", "account of arn:aws:ec2:us-east-1:123456789012:volume/*", IN_ONES_OWN_ACCOUNT),
+    (Job::Creator, "StartWhatWasStopped", ACCOUNT_OF_INSTANCES, IN_ONES_OWN_ACCOUNT),
+    (Job::Creator, "TakeOffTheMarkOfWhatWasStopped", ACCOUNT_OF_INSTANCES, IN_ONES_OWN_ACCOUNT),
+    (Job::Creator, "MarkWhatIsToBeStopped", ACCOUNT_OF_INSTANCES, IN_ONES_OWN_ACCOUNT),
+    (Job::Creator, "StopWhatIsMarked", ACCOUNT_OF_INSTANCES, IN_ONES_OWN_ACCOUNT),
+    (Job::Creator, "LetEc2GrantItselfTheKeysOfWhatIsStarted", "StringLike kms:ViaService", ONLY_THROUGH_EC2),
+    (Job::Creator, "LetEc2GrantItselfTheKeysOfWhatIsStarted", "Bool kms:GrantIsForAWSResource", ONLY_THROUGH_EC2),
     (Job::Copier, "LetEc2UseTheKeysOfSnapshots", "StringLike kms:ViaService", ONLY_THROUGH_EC2),
     (Job::Copier, "LetEc2GrantItselfTheKeysOfSnapshots", "StringLike kms:ViaService", ONLY_THROUGH_EC2),
     (Job::Copier, "LetEc2GrantItselfTheKeysOfSnapshots", "Bool kms:GrantIsForAWSResource", ONLY_THROUGH_EC2),
     (Job::Creator, "TellOfFailures", ACCOUNT_OF_TOPIC, NO_POLICIES_OF_TOPICS),
+    (Job::Creator, "TellTopicsOfRequests", "account of arn:aws:sns:us-east-1:123456789012:done", NO_POLICIES_OF_TOPICS),
+    (
+        Job::Creator,
+        "TellTopicsOfRequests",
+        "account of arn:aws:sns:us-east-1:123456789012:errors",
+        NO_POLICIES_OF_TOPICS,
+    ),
     (Job::Copier, "TellOfFailures", ACCOUNT_OF_TOPIC, NO_POLICIES_OF_TOPICS),
     (Job::Manager, "TellOfFailures", ACCOUNT_OF_TOPIC, NO_POLICIES_OF_TOPICS),
     (Job::Watcher, "TellWhatIsNotProtected", ACCOUNT_OF_TOPIC, NO_POLICIES_OF_TOPICS),
 ];
+const ACCOUNT_OF_INSTANCES: &str = "account of arn:aws:ec2:us-east-1:123456789012:instance/*";
 const ACCOUNT_OF_TOPIC: &str = "account of arn:aws:sns:us-east-1:123456789012:alerts";
 const IN_ONES_OWN_ACCOUNT: &str =
     "nobody can share instances and volumes: whatever a call of EC2 names is in the caller's own account";
@@ -126,10 +138,12 @@ async fn nor_can_it_in_moto() {
         let created = ec2.create_snapshot().volume_id(&volume).send().await;
         let copied = ec2.copy_snapshot().source_region(HOME).source_snapshot_id(&snapshot).send().await;
         let deleted = ec2.delete_snapshot().snapshot_id(&snapshot).send().await;
+        let stopped = ec2.stop_instances().instance_ids(&instance).send().await;
         let terminated = ec2.terminate_instances().instance_ids(&instance).send().await;
         assert_eq!(created.is_ok(), job == Job::Creator, "{job} creates: {created:?}");
         assert_eq!(copied.is_ok(), job == Job::Copier, "{job} copies: {copied:?}");
         assert_eq!(deleted.is_ok(), job == Job::Manager, "{job} deletes: {deleted:?}");
+        assert!(stopped.is_err(), "{job} stops: {stopped:?}");
         assert!(terminated.is_err(), "{job} terminates: {terminated:?}");
     }
 }
@@ -161,9 +175,12 @@ fn each_policy_fits_into_a_role_and_says_what_it_is_for() {
     }
 }
 
-/// A job's policy where the instances are.
+/// A job's policy where the instances are; the creator's where it may stop them.
 fn policy(job: Job) -> Value {
-    document(job, HOME, TOPIC)
+    match job {
+        Job::Creator => creator_that_may_stop(HOME, TOPIC),
+        Job::Copier | Job::Manager | Job::Watcher => document(job, HOME, TOPIC),
+    }
 }
 
 /// The variants of all policies that allow less, or more.

@@ -46,6 +46,6 @@ fn count_of_seeds(variable: &str, otherwise: u64) -> u64 {
 }
 
 /// Says how much was played, also where all is well: the harness keeps to itself only what is printed.
-fn say(what: &str) {
+pub(crate) fn say(what: &str) {
     let _ = writeln!(stderr(), "{what}");
 }

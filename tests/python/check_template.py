@@ -22,6 +22,8 @@ JOBS = ["Creator", "Copier", "Manager", "Watcher"]
 # IAM's limit for all policies in one role together, without white space.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 POLICIES_OF_A_ROLE = 10_240
+# By condition, what the creator may do besides.
+FURTHER_OF_CREATOR = {"StoppingAllowed": "iam/creator-stop.json", "TopicsOfRequestsGiven": "iam/creator-topics.json"}
 ALERT_TOPIC = {"Fn::If": ["OwnTopic", {"Ref": "AlertTopic"}, {"Ref": "AlertTopicArn"}]}
 
 wrong = []
@@ -66,19 +68,24 @@ def as_in_files(value):
 
 def policies(template):
     """The first policy of each function is its file. The second leaves it no log but its own. The third is the same for
-    all, and about the topic's key only."""
+    all, and about the topic's key only. The creator has its further files where parameters say so."""
     thirds = []
     for job in JOBS:
-        first, second, *others = template["Resources"][job]["Properties"]["Policies"]
+        first, second, third, *others = template["Resources"][job]["Properties"]["Policies"]
         file = f"iam/{job.lower()}.json"
-        expected = json.loads((ROOT / file).read_text())
-        check(as_in_files(first) == expected, f"{job}'s policy in the template is not {file}")
-        size = len(json.dumps([first, second, *others], separators=(",", ":")))
+        check(as_in_files(first) == content(file), f"{job}'s policy in the template is not {file}")
+        size = len(json.dumps([first, second, third, *others], separators=(",", ":")))
         check(size < POLICIES_OF_A_ROLE, f"{job}'s policies are {size} characters long")
         check(second["Statement"] == [no_log_but(f"{job}Logs")], f"{job}'s second policy is not about its log alone")
-        thirds.append(others)
-    check(all(third == thirds[0] for third in thirds), "the functions differ in their further policies")
-    (condition, third, nothing), = [policy["Fn::If"] for policy in thirds[0]]
+        thirds.append(third)
+        expected = FURTHER_OF_CREATOR if job == "Creator" else {}
+        check(len(others) == len(expected), f"{job} has {len(others)} further policies")
+        for policy, (condition, file) in zip(others, expected.items()):
+            found, further, nothing = policy["Fn::If"]
+            check((found, nothing) == (condition, {"Ref": "AWS::NoValue"}), f"{file} has another condition: {found}")
+            check(as_in_files(further) == content(file), f"a further policy of {job} is not {file}")
+    check(all(third == thirds[0] for third in thirds), "the functions differ in their third policy")
+    condition, third, nothing = thirds[0]["Fn::If"]
     statement, = third["Statement"]
     check((condition, nothing) == ("KeyNeeded", {"Ref": "AWS::NoValue"}), "the third policy has another condition")
     check(statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"], "the third policy allows something else")
@@ -94,6 +101,10 @@ def no_log_but(group):
         "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
         "NotResource": [{"Fn::GetAtt": [group, "Arn"]}, {"Fn::Sub": itself}],
     }
+
+
+def content(file):
+    return json.loads((ROOT / file).read_text())
 
 
 def settings(template, docs):

@@ -64,6 +64,7 @@ def main():
 
     orient(story, ec2, sts)
     instance = run_an_instance(story, ec2)
+    stop_and_start_it(story, ec2, instance)
     attach_a_volume(story, ec2, instance)
     first, encrypted = snapshot_volumes(story, ec2)
     snapshot_the_instance(story, ec2, instance)
@@ -126,6 +127,26 @@ def run_an_instance(story, ec2):
     volumes.sort(key=lambda it: it["Attachments"][0]["Device"])
     story.step("its volumes carry the tags of the call", [volume_answer(it) for it in volumes])
     return instance
+
+
+def stop_and_start_it(story, ec2, instance):
+    def state(name):
+        return until(
+            f"the instance is {name}", lambda: describe_instance(ec2, instance), lambda it: it["State"]["Name"] == name
+        )
+
+    def change(answer):
+        return [pick(it, "InstanceId", "CurrentState", "PreviousState") for it in answer]
+
+    mark, at = "Snapkeeper_Stopped", "2026-11-21T05:00:00Z"
+    ec2.create_tags(Resources=[instance], Tags=[tag(mark, at)])
+    story.step("it is marked and stopped", change(ec2.stop_instances(InstanceIds=[instance])["StoppingInstances"]))
+    story.step("it is stopped and has its mark and its volumes", instance_answer(state("stopped")))
+    story.step("it is started", change(ec2.start_instances(InstanceIds=[instance])["StartingInstances"]))
+    ec2.delete_tags(Resources=[instance], Tags=[tag(mark, "another run's")])
+    story.step("it runs, and a mark with another value stays", instance_answer(state("running")))
+    ec2.delete_tags(Resources=[instance], Tags=[tag(mark, at)])
+    story.step("the mark is taken off by its value", instance_answer(state("running")))
 
 
 def attach_a_volume(story, ec2, instance):

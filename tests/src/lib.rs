@@ -13,6 +13,7 @@
 
 pub mod binaries;
 pub mod deployment;
+pub mod mortal;
 pub mod moto;
 pub mod operator;
 pub mod parallel;

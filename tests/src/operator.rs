@@ -6,11 +6,26 @@ use aws_sdk_ec2::{
     Client,
     config::{Credentials, Region},
     types::{
-        BlockDeviceMapping, EbsBlockDevice, Filter, HibernationOptionsRequest, Instance, InstanceType, ResourceType,
-        Snapshot, Tag, TagSpecification,
+        BlockDeviceMapping, EbsBlockDevice, Filter, HibernationOptionsRequest, Instance, InstanceMarketOptionsRequest,
+        InstanceType, MarketType, ResourceType, Snapshot, Tag, TagSpecification,
     },
 };
 use snapkeeper_aws::Options;
+
+/// An image that boots from a volume.
+const IMAGE: &str = "ami-12345678";
+/// The image that the simulator boots from an instance store. moto knows no such thing.
+const INSTANCE_STORE_IMAGE: &str = "ami-0000000000000000e";
+
+/// What an instance is to be, besides what all are.
+#[derive(Default)]
+struct Wish {
+    /// With these devices besides the root volume.
+    data: Vec<&'static str>,
+    hibernation: bool,
+    spot: bool,
+    instance_store: bool,
+}
 
 /// An operator in one region.
 pub struct Operator {
@@ -34,36 +49,46 @@ impl Operator {
         Self { ec2: Client::new(&loader.load().await) }
     }
 
-    /// Starts an instance with a root volume and these other devices. Returns its id.
-    pub async fn run_instance(&self, data: &[&str], tags: &[(&str, &str)]) -> String {
+    /// Makes an instance with a root volume and these other devices. Returns its id.
+    pub async fn run_instance(&self, data: &[&'static str], tags: &[(&str, &str)]) -> String {
         self.run_instances(1, data, tags).await.remove(0)
     }
 
-    /// Starts several alike.
-    pub async fn run_instances(&self, count: i32, data: &[&str], tags: &[(&str, &str)]) -> Vec<String> {
-        self.launch(count, data, tags, None).await
+    /// Makes several alike.
+    pub async fn run_instances(&self, count: i32, data: &[&'static str], tags: &[(&str, &str)]) -> Vec<String> {
+        self.launch(count, Wish { data: data.to_vec(), ..Wish::default() }, tags).await
     }
 
-    /// Starts an instance that may hibernate. Returns its id.
+    /// Makes an instance that may hibernate. Returns its id.
     pub async fn run_instance_that_may_hibernate(&self, tags: &[(&str, &str)]) -> String {
-        let hibernation = HibernationOptionsRequest::builder().configured(true).build();
-        self.launch(1, &[], tags, Some(hibernation)).await.remove(0)
+        self.launch(1, Wish { hibernation: true, ..Wish::default() }, tags).await.remove(0)
     }
 
-    async fn launch(
-        &self,
-        count: i32,
-        data: &[&str],
-        tags: &[(&str, &str)],
-        hibernation: Option<HibernationOptionsRequest>,
-    ) -> Vec<String> {
-        let devices = std::iter::once(&"/dev/xvda").chain(data).map(|device| {
+    /// Makes a Spot instance of a one-time request, which nobody can stop. Returns its id.
+    pub async fn run_spot_instance(&self, tags: &[(&str, &str)]) -> String {
+        self.launch(1, Wish { spot: true, ..Wish::default() }, tags).await.remove(0)
+    }
+
+    /// Makes an instance that boots from an instance store and has one EBS volume besides. Nobody can stop it. Not in
+    /// moto. Returns its id.
+    pub async fn run_instance_of_instance_store(&self, tags: &[(&str, &str)]) -> String {
+        let wish = Wish { data: vec!["/dev/sdf"], instance_store: true, ..Wish::default() };
+        self.launch(1, wish, tags).await.remove(0)
+    }
+
+    async fn launch(&self, count: i32, wish: Wish, tags: &[(&str, &str)]) -> Vec<String> {
+        let root = (!wish.instance_store).then_some("/dev/xvda");
+        let devices = root.into_iter().chain(wish.data).map(|device| {
             let ebs = EbsBlockDevice::builder().volume_size(8).build();
-            BlockDeviceMapping::builder().device_name(*device).ebs(ebs).build()
+            BlockDeviceMapping::builder().device_name(device).ebs(ebs).build()
         });
-        let mut call = self.ec2.run_instances().image_id("ami-12345678").instance_type(InstanceType::T3Micro);
+        let hibernation = HibernationOptionsRequest::builder().configured(true).build();
+        let market = InstanceMarketOptionsRequest::builder().market_type(MarketType::Spot).build();
+        let mut call = self.ec2.run_instances().instance_type(InstanceType::T3Micro);
+        call = call.image_id(if wish.instance_store { INSTANCE_STORE_IMAGE } else { IMAGE });
         call = call.min_count(count).max_count(count).set_block_device_mappings(Some(devices.collect()));
-        call = call.set_hibernation_options(hibernation);
+        call = call.set_hibernation_options(wish.hibernation.then_some(hibernation));
+        call = call.set_instance_market_options(wish.spot.then_some(market));
         if !tags.is_empty() {
             call = call.tag_specifications(
                 TagSpecification::builder().resource_type(ResourceType::Instance).set_tags(Some(sdk(tags))).build(),
@@ -77,6 +102,18 @@ impl Operator {
     pub async fn instance(&self, id: &str) -> Instance {
         let answer = self.ec2.describe_instances().instance_ids(id).send().await.expect("DescribeInstances");
         answer.reservations()[0].instances()[0].clone()
+    }
+
+    /// The state of an instance, such as `running`.
+    pub async fn state(&self, id: &str) -> String {
+        let instance = self.instance(id).await;
+        instance.state().and_then(|state| state.name()).expect("a state").as_str().to_owned()
+    }
+
+    /// The value of an instance's tag.
+    pub async fn tag_of_instance(&self, id: &str, key: &str) -> Option<String> {
+        let instance = self.instance(id).await;
+        instance.tags().iter().find(|tag| tag.key() == Some(key)).and_then(|tag| tag.value().map(str::to_owned))
     }
 
     /// An instance's volumes by device.
@@ -105,6 +142,11 @@ impl Operator {
     /// Stops an instance.
     pub async fn stop(&self, instance: &str) {
         self.ec2.stop_instances().instance_ids(instance).send().await.expect("StopInstances");
+    }
+
+    /// Starts an instance.
+    pub async fn start(&self, instance: &str) {
+        self.ec2.start_instances().instance_ids(instance).send().await.expect("StartInstances");
     }
 
     /// Lets an instance hibernate.

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use snapkeeper_core::run::Job;
 use snapkeeper_simulator::Policy;
 
@@ -11,8 +11,11 @@ use crate::world::ACCOUNT;
 
 /// The regions into which the tests' copiers may copy: `${CopyRegions}`.
 pub const COPY_REGIONS: [&str; 2] = ["us-west-2", "eu-west-1"];
-/// What stands for a list of regions.
-const LIST_OF_REGIONS: &str = "${CopyRegions}";
+/// The topics besides the alert topic that a payload of the tests' creators may name: `${OnDemandTopicArns}`.
+pub const ON_DEMAND_TOPICS: [&str; 2] =
+    ["arn:aws:sns:us-east-1:123456789012:done", "arn:aws:sns:us-east-1:123456789012:errors"];
+/// What stands for a list, and the list.
+const LISTS: [(&str, &[&str]); 2] = [("${CopyRegions}", &COPY_REGIONS), ("${OnDemandTopicArns}", &ON_DEMAND_TOPICS)];
 
 /// The access key under which a job runs in a region. It may do what the job's policy there allows, and no more.
 pub fn access_key(job: Job, region: &str) -> String {
@@ -24,7 +27,31 @@ pub fn access_key(job: Job, region: &str) -> String {
 /// # Panics
 /// If there is no such file, or it is no JSON.
 pub fn document(job: Job, region: &str, topic: &str) -> Value {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../iam").join(format!("{job}.json"));
+    file(job.name(), region, topic)
+}
+
+/// What the creator may do where the stack lets it stop instances, and tell the topics of [`ON_DEMAND_TOPICS`]: its three
+/// files in one document.
+///
+/// # Panics
+/// If one of them is not there, or is no JSON.
+pub fn creator_that_may_stop(region: &str, topic: &str) -> Value {
+    let (document, further) = (document(Job::Creator, region, topic), further_of_creator(region, topic));
+    let all = std::iter::once(&document).chain(&further);
+    let statements = all.flat_map(|document| document["Statement"].as_array().expect("statements"));
+    json!({ "Version": document["Version"], "Statement": statements.collect::<Vec<_>>() })
+}
+
+/// What the creator has besides its own file, where the stack's parameters say so.
+///
+/// # Panics
+/// As [`document`].
+pub fn further_of_creator(region: &str, topic: &str) -> [Value; 2] {
+    ["creator-stop", "creator-topics"].map(|name| file(name, region, topic))
+}
+
+fn file(name: &str, region: &str, topic: &str) -> Value {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../iam").join(format!("{name}.json"));
     let text = fs::read_to_string(&place).unwrap_or_else(|error| panic!("{}: {error}", place.display()));
     let file: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", place.display()));
     filled_in(file, region, topic)
@@ -40,15 +67,17 @@ pub fn policy(document: &Value) -> Policy {
 
 fn filled_in(value: Value, region: &str, topic: &str) -> Value {
     match value {
-        Value::String(text) if text == LIST_OF_REGIONS => COPY_REGIONS.iter().copied().map(Value::from).collect(),
-        Value::String(text) => Value::String(
-            text.replace("${AWS::Partition}", "aws")
-                .replace("${AWS::Region}", region)
-                .replace("${AWS::AccountId}", ACCOUNT)
-                .replace("${AlertTopicArn}", topic)
-                // what `Fn::Sub` is to leave alone has a `!`
-                .replace("${!", "${"),
-        ),
+        Value::String(text) => match LISTS.iter().find(|(name, _)| *name == text) {
+            Some((_, list)) => list.iter().copied().map(Value::from).collect(),
+            None => Value::String(
+                text.replace("${AWS::Partition}", "aws")
+                    .replace("${AWS::Region}", region)
+                    .replace("${AWS::AccountId}", ACCOUNT)
+                    .replace("${AlertTopicArn}", topic)
+                    // what `Fn::Sub` is to leave alone has a `!`
+                    .replace("${!", "${"),
+            ),
+        },
         Value::Array(members) => members.into_iter().map(|member| filled_in(member, region, topic)).collect(),
         Value::Object(members) => {
             members.into_iter().map(|(name, member)| (name, filled_in(member, region, topic))).collect()

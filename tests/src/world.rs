@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
-use snapkeeper_aws::{Aws, Options};
+use snapkeeper_aws::{Aws, Options, SharedHttpClient};
 use snapkeeper_core::{
     calls::Calls,
+    on_demand::Request,
     run::{Job, Run},
     settings::{ApiRate, Settings},
 };
@@ -72,6 +73,16 @@ impl World {
     pub fn moto_under_policies() -> Self {
         let document = |job: Job| (job.name().to_owned(), policies::document(job, HOME, &topic_in(HOME)));
         let documents: Value = Job::ALL.into_iter().map(document).collect();
+        Self::behind(Door::Moto(Moto::under(&documents)))
+    }
+
+    /// The same, where the creator may stop instances as well.
+    pub fn moto_where_instances_may_be_stopped() -> Self {
+        let document = |job: Job| match job {
+            Job::Creator => policies::creator_that_may_stop(HOME, &topic_in(HOME)),
+            Job::Copier | Job::Manager | Job::Watcher => policies::document(job, HOME, &topic_in(HOME)),
+        };
+        let documents: Value = Job::ALL.into_iter().map(|job| (job.name().to_owned(), document(job))).collect();
         Self::behind(Door::Moto(Moto::under(&documents)))
     }
 
@@ -192,16 +203,59 @@ impl World {
 
     /// Runs the job of a context.
     pub async fn run_in(&self, context: &Context) -> Report {
+        self.run_through(context, None).await
+    }
+
+    /// Runs the job of a context, through this client if it is not to be the door's own.
+    async fn run_through(&self, context: &Context, client: Option<SharedHttpClient>) -> Report {
         let calls = Calls::default();
-        let region = context.run.region.as_str();
-        let keys = self.keys_of(context.run.job, region);
-        let aws = Aws::connect(self.options(region, &calls, keys)).await.expect("a region");
+        let aws = self.connect(context, &calls, client).await;
         match context.run.job {
             Job::Creator => perform(&aws, context, &calls, snapkeeper_creator::run, Aws::publish).await,
             Job::Copier => perform(&aws, context, &calls, snapkeeper_copier::run, Aws::publish).await,
             Job::Manager => perform(&aws, context, &calls, snapkeeper_manager::run, Aws::publish).await,
             Job::Watcher => perform(&aws, context, &calls, snapkeeper_watcher::run, Aws::publish).await,
         }
+    }
+
+    /// Takes snapshots of certain instances at once, as the payload of the creator's function asks for them.
+    pub async fn on_demand(&self, region: &str, at: &str, payload: &Value) -> Report {
+        let context = self.context(Job::Creator, region, at);
+        self.on_demand_in(context, payload, None).await
+    }
+
+    /// The same in a context, through this client if it is not to be the door's own.
+    ///
+    /// # Panics
+    /// If the payload is not understood.
+    pub async fn on_demand_in(
+        &self,
+        mut context: Context,
+        payload: &Value,
+        client: Option<SharedHttpClient>,
+    ) -> Report {
+        let request = Request::from_json(payload).expect("a request");
+        context.run.dry_run |= request.dry_run;
+        context.request = Some(request);
+        Box::pin(self.run_through(&context, client)).await
+    }
+
+    /// Starts whatever a run that was killed has stopped.
+    pub async fn recover(&self, region: &str, at: &str) -> Report {
+        let context = self.context(Job::Creator, region, at);
+        let calls = Calls::default();
+        let aws = self.connect(&context, &calls, None).await;
+        let recover =
+            async |aws: &Aws, context: &Context| snapkeeper_creator::recover(aws, context, TimeDelta::zero()).await;
+        perform(&aws, &context, &calls, recover, Aws::publish).await
+    }
+
+    /// AWS as the job of a context sees it, through this client if it is not to be the door's own.
+    async fn connect(&self, context: &Context, calls: &Calls, client: Option<SharedHttpClient>) -> Aws {
+        let region = context.run.region.as_str();
+        let mut options = self.options(region, calls, self.keys_of(context.run.job, region));
+        options.http_client = client.or(options.http_client);
+        Aws::connect(options).await.expect("a region")
     }
 
     /// The keys of a job that runs in a region. In the simulator they may do what its policy allows.

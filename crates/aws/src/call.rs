@@ -28,9 +28,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// Whether making a call twice does what making it once does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Twice {
-    /// It reads, deletes, or sets a tag.
+    /// It reads, deletes, sets a tag, or starts an instance.
     Harmless,
-    /// It creates: AWS would create two, for lack of a client token.
+    /// It creates: AWS would create two, for lack of a client token. Or it stops an instance, which may have been started
+    /// between the two.
     Harmful,
 }
 

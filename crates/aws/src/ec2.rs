@@ -3,8 +3,10 @@
 mod convert;
 mod create;
 mod describe;
+mod power;
+mod progress;
 
-pub use self::create::Taken;
+pub use self::{create::Taken, progress::SnapshotProgress};
 
 use std::collections::BTreeMap;
 
@@ -73,5 +75,10 @@ fn snapshot_tags(tags: &Tags) -> TagSpecification {
 }
 
 fn filters(filters: BTreeMap<String, String>) -> Vec<Filter> {
-    filters.into_iter().map(|(name, value)| Filter::builder().name(name).values(value).build()).collect()
+    filters.into_iter().map(|(name, value)| filter(name, vec![value])).collect()
+}
+
+/// What has any of the values.
+fn filter(name: String, values: Vec<String>) -> Filter {
+    Filter::builder().name(name).set_values(Some(values)).build()
 }

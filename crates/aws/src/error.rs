@@ -28,7 +28,7 @@ pub enum Kind {
     Throttled,
     /// The same volume again too soon: nothing happened; repeat after 15 seconds.
     TooSoon,
-    /// The volume has enough to do: nothing happened; the next run tries again.
+    /// The volume has enough to do, or the instance is in no state for it: nothing happened; the next run tries again.
     Busy,
     /// As many copies as the destination takes at once: nothing happened; the next run goes on.
     CopiesFull,
@@ -107,7 +107,7 @@ fn kind(code: Option<&str>, status: StatusCode) -> Kind {
         | "SlowDown"
         | "ConcurrentTagAccess" => Kind::Throttled,
         "SnapshotCreationPerVolumeRateExceeded" => Kind::TooSoon,
-        "ConcurrentSnapshotLimitExceeded" | "IncorrectState" | "InvalidState" => Kind::Busy,
+        "ConcurrentSnapshotLimitExceeded" | "IncorrectState" | "InvalidState" | "IncorrectInstanceState" => Kind::Busy,
         "ResourceLimitExceeded" => Kind::CopiesFull,
         "InvalidSnapshot.InUse" => Kind::InUse,
         "InvalidSnapshot.NotFound" | "InvalidVolume.NotFound" | "InvalidInstanceID.NotFound" => Kind::NotFound,
@@ -139,6 +139,7 @@ mod tests {
             (Some("ConcurrentSnapshotLimitExceeded"), 400, Kind::Busy),
             (Some("PendingSnapshotLimitExceeded"), 400, Kind::Denied),
             (Some("IncorrectState"), 400, Kind::Busy),
+            (Some("IncorrectInstanceState"), 400, Kind::Busy),
             (Some("ResourceLimitExceeded"), 400, Kind::CopiesFull),
             (Some("InvalidSnapshot.InUse"), 400, Kind::InUse),
             (Some("InvalidSnapshot.NotFound"), 400, Kind::NotFound),

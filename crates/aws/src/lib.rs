@@ -34,7 +34,7 @@ use snapkeeper_core::{
     enrolment::Enrolment,
     ids::Region,
     notice::Notice,
-    settings::{ApiRate, Settings},
+    settings::{ApiRate, Settings, TopicArn},
 };
 
 use crate::{
@@ -42,7 +42,7 @@ use crate::{
     rates::Gates,
 };
 pub use crate::{
-    ec2::{Ec2, Taken},
+    ec2::{Ec2, SnapshotProgress, Taken},
     error::{Error, Kind},
 };
 
@@ -173,15 +173,12 @@ impl Aws {
         enrolments
     }
 
-    /// Publishes a notice to the alert topic, if the settings name one.
+    /// Publishes a notice to a topic.
     ///
     /// # Errors
     /// As SNS answers.
-    pub async fn publish(&self, notice: &Notice, settings: &Settings) -> Result<(), Error> {
-        match &settings.alert_topic {
-            Some(topic) => sns::publish(&self.config, &self.caller(&topic.region), topic, notice).await,
-            None => Ok(()),
-        }
+    pub async fn publish(&self, notice: &Notice, topic: &TopicArn) -> Result<(), Error> {
+        sns::publish(&self.config, &self.caller(&topic.region), topic, notice).await
     }
 
     fn caller(&self, region: &Region) -> Caller {

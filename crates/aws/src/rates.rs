@@ -14,7 +14,9 @@ use snapkeeper_core::{ids::Region, settings::ApiRate};
 fn documented(action: &str) -> (f64, f64) {
     match action {
         "CreateSnapshot" | "CreateSnapshots" | "DeleteSnapshot" => (100.0, 5.0),
-        "CreateTags" => (100.0, 10.0),
+        "CreateTags" | "DeleteTags" => (100.0, 10.0),
+        // those of instances started and stopped hold 1,000 at first, far more than the calls, and fill as fast or faster
+        "StartInstances" => (5.0, 2.0),
         _ if ["Describe", "Get", "List"].iter().any(|reading| action.starts_with(reading)) => (100.0, 20.0),
         // the general class of what changes something; SNS takes far more, and gets a message or two a run
         _ => (50.0, 5.0),
@@ -74,6 +76,8 @@ mod tests {
             (ApiRate::Share(0.5), "CreateSnapshots", 200, 60.0),
             (ApiRate::Share(1.0), "DescribeSnapshots", 200, 5.0),
             (ApiRate::Share(1.0), "CopySnapshot", 100, 10.0),
+            (ApiRate::Share(1.0), "StopInstances", 100, 10.0),
+            (ApiRate::Share(1.0), "StartInstances", 25, 10.0),
             (ApiRate::Share(0.01), "CopySnapshot", 2, 20.0),
             (ApiRate::Off, "CreateSnapshots", 10_000, 0.0),
         ] {

@@ -1,4 +1,4 @@
-//! SNS: the alert topic.
+//! SNS: the topics that are told.
 
 use aws_config::SdkConfig;
 use aws_sdk_sns::{Client, config};

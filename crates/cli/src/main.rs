@@ -3,9 +3,11 @@
 //! Standard output is the result, standard error everything else. Exit status: 0 done; 1 something failed, and the
 //! report says what; 2 the call itself was wrong.
 
+mod connection;
 mod demo;
 mod run;
 mod simulate;
+mod snapshot;
 mod text;
 
 use std::process::ExitCode;
@@ -27,20 +29,28 @@ enum Command {
     Demo,
     /// Run one job once
     Run(run::Arguments),
+    /// Take snapshots of certain instances now
+    Snapshot(snapshot::Arguments),
     /// Serve the simulated AWS over HTTP, for the AWS CLI, boto3 or `snapkeeper run --endpoint-url`
     Simulate(simulate::Arguments),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let level = match arguments.command {
+    let told = |level: &str| EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let level = match &arguments.command {
         // what the SDK thinks of the user's AWS configuration is of no concern to a simulated account
         Command::Demo => EnvFilter::new("off"),
-        Command::Run(_) | Command::Simulate(_) => {
-            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"))
-        }
+        Command::Snapshot(arguments) if arguments.is_verbose() => told("warn,snapkeeper=info"),
+        Command::Run(_) | Command::Snapshot(_) | Command::Simulate(_) => told("warn"),
     };
-    tracing_subscriber::fmt().with_env_filter(level).with_writer(anstream::stderr).without_time().init();
+    tracing_subscriber::fmt()
+        .with_env_filter(level)
+        .with_writer(anstream::stderr)
+        // where standard error is closed it would panic, and what was stopped would stay stopped
+        .log_internal_errors(false)
+        .without_time()
+        .init();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all();
     if matches!(arguments.command, Command::Demo) {
@@ -53,6 +63,7 @@ fn main() -> ExitCode {
             match arguments.command {
                 Command::Demo => demo::demo().await,
                 Command::Run(arguments) => run::run(arguments).await,
+                Command::Snapshot(arguments) => snapshot::snapshot(arguments).await,
                 Command::Simulate(arguments) => simulate::simulate(arguments).await,
             }
         }),

@@ -28,7 +28,7 @@ const MAX_DESCRIPTION: usize = 255;
 /// What the creator reads.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
-    /// The instances that have a tag `Backup`.
+    /// The instances that have a tag `Backup`; on demand, those that were asked for.
     pub instances: Vec<Instance>,
     /// The volumes that have a tag `Backup`.
     pub volumes: Vec<Volume>,
@@ -38,22 +38,45 @@ pub struct Inventory {
 
 /// Plans one backup for each enrolled instance, the one whose last good backup is oldest first.
 pub fn plan(inventory: &Inventory, run: &Run) -> Plan<Create> {
-    let mut plan = Plan::default();
-    let existing = Existing::of(&inventory.snapshots, run);
+    let Inventory { instances, volumes, snapshots } = inventory;
     let mut dates = Vec::new();
+    let Plan { actions, kept, findings, refusals, measures } =
+        backups(instances, volumes, &Existing::of(snapshots, run), run, &mut dates);
+    let actions = actions.into_iter().map(Create::Backup).chain(dates.into_iter().map(Create::Date)).collect();
+    Plan { actions, kept, findings, refusals, measures }
+}
+
+/// Plans one backup for each of these instances that is enrolled, and dates nothing that is there already.
+pub(crate) fn plan_backups(
+    instances: &[Instance],
+    volumes: &[Volume],
+    snapshots: &[Snapshot],
+    run: &Run,
+) -> Plan<Backup> {
+    backups(instances, volumes, &Existing::of(snapshots, run).without_undated(), run, &mut Vec::new())
+}
+
+fn backups(
+    instances: &[Instance],
+    volumes: &[Volume],
+    existing: &Existing<'_>,
+    run: &Run,
+    dates: &mut Vec<Date>,
+) -> Plan<Backup> {
+    let mut plan = Plan::default();
     let mut backups: Vec<(Option<DateTime<Utc>>, Backup)> = Vec::new();
     let mut taken_with: BTreeMap<VolumeId, InstanceId> = BTreeMap::new();
-    let excluded = read_exclusions(&inventory.volumes, &mut plan);
-    let sharers = sharers(&inventory.instances, run);
+    let excluded = read_exclusions(volumes, &mut plan);
+    let sharers = sharers(instances, run);
 
-    let mut instances: Vec<&Instance> = inventory.instances.iter().collect();
+    let mut instances: Vec<&Instance> = instances.iter().collect();
     instances.sort_by(|a, b| a.id.cmp(&b.id));
     for instance in instances {
         let (policy, errors) = BackupPolicy::from_tags(&instance.tags, &run.region, &run.settings.default_retention);
         plan.findings.extend(errors.iter().map(|error| Finding::unreadable(&instance.id, error)));
         let mut dated = BTreeMap::new();
         dates.extend(existing.date_undated(&instance.id, &policy, &sharers, &mut dated));
-        let members = match members(instance, &policy, &excluded, &existing, &taken_with) {
+        let members = match members(instance, &policy, &excluded, existing, &taken_with) {
             Ok(members) => members,
             Err(reason) => {
                 plan.keep(&instance.id, reason);
@@ -85,12 +108,11 @@ pub fn plan(inventory: &Inventory, run: &Run) -> Plan<Create> {
         }
     }
     backups.sort_by_key(|(a, _)| *a);
-    plan.actions.extend(backups.into_iter().map(|(_, backup)| Create::Backup(backup)));
-    plan.actions.extend(dates.into_iter().map(Create::Date));
+    plan.actions = backups.into_iter().map(|(_, backup)| backup).collect();
     plan
 }
 
-fn read_exclusions(volumes: &[Volume], plan: &mut Plan<Create>) -> BTreeSet<VolumeId> {
+fn read_exclusions(volumes: &[Volume], plan: &mut Plan<Backup>) -> BTreeSet<VolumeId> {
     let mut excluded = BTreeSet::new();
     for volume in volumes {
         let (choice, error) = Choice::from_tags(&volume.tags);
@@ -190,19 +212,7 @@ pub enum Create {
 impl fmt::Display for Create {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Backup(backup) => {
-                // whatever was typed, it stays on its line
-                let name = backup.instance_tags.get(tags::NAME);
-                let name = name.map_or_else(String::new, |name| format!(" ({})", name.escape_debug()));
-                match backup.members.as_slice() {
-                    [volume] => write!(f, "snapshot {volume} of {}{name}", backup.instance)?,
-                    volumes => write!(f, "snapshot {} volumes of {}{name} together", volumes.len(), backup.instance)?,
-                }
-                match &backup.decision {
-                    Some(Decision { delete_on, because }) => write!(f, ", kept until {delete_on}: {because}"),
-                    None => write!(f, ", undated: its tag Retention cannot be read"),
-                }
-            }
+            Self::Backup(backup) => fmt::Display::fmt(backup, f),
             Self::Date(Date { snapshot, taken, delete_on }) => {
                 write!(f, "date {snapshot}, taken undated on {taken}: kept until {delete_on}")
             }
@@ -244,7 +254,28 @@ pub struct Backup {
     region: Region,
     root: Option<VolumeId>,
     layout: Vec<Place>,
-    decision: Option<Decision>,
+    fate: Fate,
+    label: Option<String>,
+}
+
+/// What becomes of a backup in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fate {
+    Dated(Decision),
+    /// The tag `Retention` could not be read.
+    Undated,
+    /// It was asked for to be kept.
+    Protected,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dated(Decision { delete_on, because }) => write!(f, "kept until {delete_on}: {because}"),
+            Self::Undated => f.write_str("undated: its tag Retention cannot be read"),
+            Self::Protected => f.write_str("kept forever"),
+        }
+    }
 }
 
 impl Backup {
@@ -293,8 +324,23 @@ impl Backup {
                 .find(|device| Some(&device.name) == instance.root_device.as_ref())
                 .map(|device| device.volume.clone()),
             layout,
-            decision,
+            fate: decision.map_or(Fate::Undated, Fate::Dated),
+            label: None,
         }
+    }
+
+    /// The same, as one that was asked for by hand.
+    #[must_use]
+    pub(crate) fn asked_for(mut self, label: Option<&str>, protected: bool) -> Self {
+        self.tags.set(tags::SCRIPTED, tags::YES);
+        if protected {
+            self.fate = Fate::Protected;
+            self.tags = self.tags.iter().filter(|(key, _)| *key != tags::DELETE_ON).collect();
+            self.tags.set(tags::KEEP_FOREVER, tags::YES);
+            self.tags.set(tags::STATE, tags::PROTECTED);
+        }
+        self.label = label.map(str::to_owned);
+        self
     }
 
     /// Whether a `CreateSnapshots` call must leave out the root volume.
@@ -316,7 +362,8 @@ impl Backup {
         self.members.len() == 1 || self.excluded_data().len() <= MAX_EXCLUDED
     }
 
-    /// `NAME (INSTANCE) - VOLUME (DEVICE) - REGION`, or how many volumes; within what EC2 takes.
+    /// `NAME (INSTANCE) - VOLUME (DEVICE) - REGION`, or how many volumes, and the label where there is one; within what
+    /// EC2 takes.
     pub fn description(&self) -> String {
         let volumes = match self.members.as_slice() {
             [only] => {
@@ -326,10 +373,11 @@ impl Backup {
             several => format!("{} volumes", several.len()),
         };
         let (instance, region) = (&self.instance, &self.region);
+        let label = self.label.as_ref().map_or_else(String::new, |label| format!(" - {label}"));
         let Some(name) = self.instance_tags.get(tags::NAME).filter(|name| !name.is_empty()) else {
-            return format!("{instance} - {volumes} - {region}");
+            return format!("{instance} - {volumes} - {region}{label}");
         };
-        let rest = format!(" ({instance}) - {volumes} - {region}");
+        let rest = format!(" ({instance}) - {volumes} - {region}{label}");
         let room = MAX_DESCRIPTION.saturating_sub(rest.chars().count());
         let name: String = name.chars().take(room).collect();
         format!("{name}{rest}")
@@ -351,6 +399,19 @@ impl Backup {
     /// The same volumes, each by a call of its own.
     pub fn one_by_one(&self) -> Vec<Self> {
         self.members.iter().map(|member| Self { members: vec![member.clone()], ..self.clone() }).collect()
+    }
+}
+
+impl fmt::Display for Backup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // whatever was typed, it stays on its line
+        let name = self.instance_tags.get(tags::NAME);
+        let name = name.map_or_else(String::new, |name| format!(" ({})", name.escape_debug()));
+        match self.members.as_slice() {
+            [volume] => write!(f, "snapshot {volume} of {}{name}", self.instance)?,
+            volumes => write!(f, "snapshot {} volumes of {}{name} together", volumes.len(), self.instance)?,
+        }
+        write!(f, ", {}", self.fate)
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) fn instance(id: &str, volumes: &[&str], tags: &[(&str, &str)]) -> Ins
         launched: at(LONG_AGO),
         root_device: Some(device(0)),
         devices: volumes.iter().enumerate().map(attach).collect(),
+        root_is_store: false,
+        is_spot: false,
         tags: tags.iter().copied().collect(),
     }
 }

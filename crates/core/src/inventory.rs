@@ -20,6 +20,10 @@ pub struct Instance {
     pub root_device: Option<String>,
     /// Its EBS volumes, in EC2's order. Instance-store volumes are not among them.
     pub devices: Vec<Device>,
+    /// Whether its root is an instance store, so that it cannot be stopped.
+    pub root_is_store: bool,
+    /// Whether it is a Spot instance.
+    pub is_spot: bool,
     /// Its tags.
     pub tags: Tags,
 }

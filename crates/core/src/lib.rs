@@ -1,10 +1,10 @@
 //! What Snapkeeper decides: pure functions of what was read and of the instant of the run.
 //!
 //! Nothing here calls AWS, waits, reads a clock or touches a file. Each job is one module with one function `plan`:
-//! [`create`], [`copy`], [`delete`], [`watch`]. What they share lies beneath: the operator's tags ([`tags`]), how long
-//! to keep ([`retention`], [`calendar`]), what was found in the account ([`inventory`]) and which of it can be restored
-//! from ([`backup`]). The one thing here that is no decision is the count of calls ([`calls`]), which those who call and
-//! those who report share.
+//! [`create`], [`copy`], [`delete`], [`watch`], and [`on_demand`] for what the creator is asked for by hand. What they
+//! share lies beneath: the operator's tags ([`tags`]), how long to keep ([`retention`], [`calendar`]), what was found in
+//! the account ([`inventory`]) and which of it can be restored from ([`backup`]). The one thing here that is no decision
+//! is the count of calls ([`calls`]), which those who call and those who report share.
 
 pub mod backup;
 pub mod calendar;
@@ -21,6 +21,7 @@ pub mod layout;
 #[cfg(test)]
 pub(crate) mod near;
 pub mod notice;
+pub mod on_demand;
 pub mod plain;
 pub mod plan;
 pub mod retention;

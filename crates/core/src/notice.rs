@@ -1,4 +1,8 @@
-//! What the operator is sent: the watcher's digest, and the news that a run failed.
+//! What the operator is sent: the watcher's digest, the news that a run failed, and how a request went.
+
+mod on_demand;
+
+pub use self::on_demand::{News, Row};
 
 use std::fmt::Write;
 
@@ -9,7 +13,7 @@ use crate::{
     tags,
 };
 
-/// A message for the alert topic.
+/// A message for a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// One line of at most 100 printable ASCII characters (SNS `Publish`).

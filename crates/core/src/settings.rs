@@ -1,6 +1,6 @@
 //! The settings: few, all optional, the same for Lambda functions and the command.
 
-use std::num::NonZeroU16;
+use std::{num::NonZeroU16, str::FromStr};
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
@@ -106,7 +106,7 @@ impl Settings {
                 self.max_delete_percent = percent.ok_or("a percentage from 0 to 100, without a sign")?;
             }
             "COPY_KMS_KEY" => self.copy_kms_key = Some(read_key(value)?),
-            "ALERT_TOPIC_ARN" => self.alert_topic = Some(TopicArn::read(value)?),
+            "ALERT_TOPIC_ARN" => self.alert_topic = Some(value.parse().map_err(|_| TopicArn::EXPECTED)?),
             "HEARTBEAT_URL" => {
                 let url = Url::parse(value).ok().filter(|url| url.scheme() == "https");
                 self.heartbeat_url = Some(url.ok_or("an https address")?);
@@ -148,8 +148,15 @@ pub struct TopicArn {
 }
 
 impl TopicArn {
-    fn read(value: &str) -> Result<Self, &'static str> {
-        const EXPECTED: &str = "an SNS topic's ARN, such as arn:aws:sns:us-east-1:123456789012:alerts";
+    /// What one looks like, for messages.
+    pub const EXPECTED: &str = "an SNS topic's ARN, such as arn:aws:sns:us-east-1:123456789012:alerts";
+}
+
+impl FromStr for TopicArn {
+    type Err = NotATopic;
+
+    fn from_str(value: &str) -> Result<Self, NotATopic> {
+        let refuse = || NotATopic(value.to_owned());
         let parts: Vec<&str> = value.split(':').collect();
         match parts.as_slice() {
             ["arn", partition, "sns", region, account, topic]
@@ -158,13 +165,18 @@ impl TopicArn {
                     && account.bytes().all(|b| b.is_ascii_digit())
                     && !topic.is_empty() =>
             {
-                let region = region.parse().map_err(|_| EXPECTED)?;
+                let region = region.parse().map_err(|_| refuse())?;
                 Ok(Self { arn: value.to_owned(), region })
             }
-            _ => Err(EXPECTED),
+            _ => Err(refuse()),
         }
     }
 }
+
+/// A text that is no topic's ARN.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not {expected}", expected = TopicArn::EXPECTED)]
+pub struct NotATopic(String);
 
 /// The client-side limit per API action.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -40,6 +40,16 @@ pub const SOURCE_VOLUME_ID: &str = "Source_VolumeId";
 pub const SOURCE_SNAPSHOT_ID: &str = "Source_SnapshotId";
 /// On snapshots, by the operator: never delete, whatever the value.
 pub const KEEP_FOREVER: &str = "KeepForever";
+/// On snapshots that were asked for by hand: `Yes`.
+pub const SCRIPTED: &str = "Scripted";
+/// On snapshots: [`PROTECTED`] tells people that it never expires. What holds it is [`KEEP_FOREVER`].
+pub const STATE: &str = "State";
+/// The value of [`STATE`] on snapshots that were asked for to be kept.
+pub const PROTECTED: &str = "Protected";
+/// The value of tags of ours that only have to be there.
+pub const YES: &str = "Yes";
+/// On instances: we have stopped it, or are about to; the instant at which it was marked, `2026-11-21T05:00:00Z`.
+pub const STOPPED: &str = "Snapkeeper_Stopped";
 
 /// What AWS takes: tags on one resource, characters of a key, characters of a value (EC2 user guide, tag restrictions).
 const MAX_TAGS: usize = 50;

@@ -1,19 +1,50 @@
-//! Takes the primary snapshots of every enrolled instance.
+//! Takes the primary snapshots of every enrolled instance; or of those that an operator asks for, now.
+
+mod on_demand;
+mod restart;
 
 use snapkeeper_aws::{Aws, Kind, Taken};
 use snapkeeper_core::{
     create::{self, Backup, Create, Inventory},
+    inventory::Instance,
+    on_demand::restart as restarts,
     tags::{self, Tags},
 };
-use snapkeeper_lambda::{Context, Outcome, Report, apply};
+use snapkeeper_lambda::{Context, Outcome, Report, Told, apply};
 
-/// Runs the creator once.
+pub use crate::{on_demand::on_demand, restart::recover};
+
+/// Runs the creator once: for the request of the context, if there is one, else for its schedule.
 ///
 /// # Errors
 /// If the region could not be read as a whole: nothing was done.
 pub async fn run(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
+    match &context.request {
+        Some(request) => on_demand(aws, context, request).await,
+        None => scheduled(aws, context).await,
+    }
+}
+
+/// Starts what a run that was killed has left stopped, then backs up every enrolled instance.
+async fn scheduled(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
+    // both in one reading, for it is the same instances mostly
+    let found = aws.ec2.instances_with_choice_or_mark().await?;
+    let restarts = restarts::plan(&found, restarts::FRESH, context.now());
+    let enrolled = found.into_iter().filter(|instance| instance.tags.has(tags::BACKUP)).collect();
+    if restarts.actions.is_empty() {
+        return back_up(aws, context, enrolled).await;
+    }
+    let mut report = restart::apply_all(aws, context, restarts).await;
+    match back_up(aws, context, enrolled).await {
+        Ok(taken) => report.add(taken),
+        Err(error) => report.failed.push(Told::new(&context.run.region, format!("{error:#}"))),
+    }
+    Ok(report)
+}
+
+async fn back_up(aws: &Aws, context: &Context, instances: Vec<Instance>) -> anyhow::Result<Report> {
     let inventory = Inventory {
-        instances: aws.ec2.instances_with_choice().await?,
+        instances,
         volumes: aws.ec2.volumes_with_choice().await?,
         snapshots: aws.ec2.automated_snapshots().await?,
     };
@@ -35,12 +66,12 @@ pub async fn run(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
 /// Takes one backup. Where EC2 refuses a set because of one volume, the others are taken without it: together if EC2 says
 /// which volume it is, else one by one. What was refused is reported as failed, for either way the set is not what it was
 /// to be.
-async fn take(aws: &Aws, backup: &Backup, outcome: &mut Outcome) {
+pub(crate) async fn take(aws: &Aws, backup: &Backup, outcome: &mut Outcome) {
     let mut to_take = vec![backup.clone()];
     while let Some(backup) = to_take.pop() {
         let error = match aws.ec2.create_snapshots(&backup).await {
             Ok(Taken { made, missing }) => {
-                outcome.made(made);
+                outcome.made_of_volumes(made);
                 for volume in missing {
                     outcome.failed(volume, "this run has snapshots of others of its set, but none of it was found");
                 }

@@ -17,6 +17,7 @@ const AT_ONCE: usize = 16;
 pub struct Outcome {
     done: bool,
     made: Vec<String>,
+    volumes: Vec<String>,
     failed: Vec<Told>,
     kept: Vec<Told>,
     unfinished: Vec<Told>,
@@ -32,6 +33,14 @@ impl Outcome {
     pub fn made(&mut self, ids: impl IntoIterator<Item = impl ToString>) {
         self.done = true;
         self.made.extend(ids.into_iter().map(|id| id.to_string()));
+    }
+
+    /// It was done, at least in part, and these snapshots were made, each of its volume.
+    pub fn made_of_volumes(&mut self, made: impl IntoIterator<Item = (impl ToString, impl ToString)>) {
+        for (volume, id) in made {
+            self.volumes.push(volume.to_string());
+            self.made([id]);
+        }
     }
 
     /// This of it failed.
@@ -52,19 +61,14 @@ impl Outcome {
 
 /// Carries out the plan by `act`, in a dry run only in words, and reports.
 pub async fn apply<A: Action>(plan: Plan<A>, context: &Context, act: impl AsyncFn(&A, &mut Outcome)) -> Report {
-    let mut report = Report::of(&context.run);
-    report.keep(plan.kept);
-    report.findings = plan.findings.into_iter().map(Finding::plain).collect();
-    report.measures = plan.measures;
-    report.failed = plan.refusals.into_iter().map(Told::from).collect();
     if context.run.dry_run {
-        report.planned = plan.actions.iter().map(|action| step(action, Vec::new())).collect();
-        return report;
+        return planned(plan, context);
     }
-    let (all, mut finished) = (plan.actions.len(), 0);
+    let (mut report, actions) = begin(plan, context);
+    let (all, mut finished) = (actions.len(), 0);
     context.progress.tell(finished, all);
     let mut outcomes: Vec<(usize, Outcome)> = Vec::with_capacity(all);
-    let mut under_way = stream::iter(plan.actions.iter().enumerate())
+    let mut under_way = stream::iter(actions.iter().enumerate())
         .map(async |(index, action)| (index, one(action, context, &act).await))
         .buffer_unordered(AT_ONCE);
     while let Some(outcome) = under_way.next().await {
@@ -73,9 +77,9 @@ pub async fn apply<A: Action>(plan: Plan<A>, context: &Context, act: impl AsyncF
         context.progress.tell(finished, all);
     }
     outcomes.sort_by_key(|(index, _)| *index);
-    for ((_, outcome), action) in outcomes.into_iter().zip(&plan.actions) {
+    for ((_, outcome), action) in outcomes.into_iter().zip(&actions) {
         if outcome.done {
-            report.applied.push(step(action, outcome.made));
+            report.applied.push(Step { volumes: outcome.volumes, ..step(action, outcome.made) });
         }
         report.failed.extend(outcome.failed);
         report.unfinished.extend(outcome.unfinished);
@@ -87,10 +91,28 @@ pub async fn apply<A: Action>(plan: Plan<A>, context: &Context, act: impl AsyncF
     report
 }
 
+/// Reports what the plan would do, and does nothing.
+pub fn planned<A: Action>(plan: Plan<A>, context: &Context) -> Report {
+    let (mut report, actions) = begin(plan, context);
+    report.dry_run = true;
+    report.planned = actions.iter().map(|action| step(action, Vec::new())).collect();
+    report
+}
+
+/// The report of a plan of which nothing is carried out yet, and what is to be.
+fn begin<A: Action>(plan: Plan<A>, context: &Context) -> (Report, Vec<A>) {
+    let mut report = Report::of(&context.run);
+    report.keep(plan.kept);
+    report.findings = plan.findings.into_iter().map(Finding::plain).collect();
+    report.measures = plan.measures;
+    report.failed = plan.refusals.into_iter().map(Told::from).collect();
+    (report, plan.actions)
+}
+
 async fn one<A: Action>(action: &A, context: &Context, act: &impl AsyncFn(&A, &mut Outcome)) -> Outcome {
     let mut outcome = Outcome::default();
-    if context.deadline.is_near() {
-        outcome.unfinished(action.resource(), format!("no time left: {action}"));
+    if let Some(why) = context.why_not_begin() {
+        outcome.unfinished(action.resource(), format!("{why}: {action}"));
     } else if context.deadline.for_action(act(action, &mut outcome)).await.is_none() {
         outcome.unfinished(action.resource(), format!("cut off by the deadline, perhaps done: {action}"));
     }

@@ -2,23 +2,31 @@
 //!
 //! Three shapes are understood: a schedule of `EventBridge` rules or of `EventBridge` Scheduler without an input of its own
 //! (`"detail-type": "Scheduled Event"`, with its `time`); an input of `EventBridge` Scheduler,
-//! `{"scheduled_time": "<aws.scheduler.scheduled-time>"}`; and a test from the console, `{}` or `{"dry_run": true}`.
+//! `{"scheduled_time": "<aws.scheduler.scheduled-time>"}`; and a test from the console, `{}` or `{"dry_run": true}`. The
+//! creator also takes a request for snapshots of certain instances, `{"instances": ["i-…"]}`, from the console or beside
+//! the `scheduled_time`.
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde_json::{Map, Value};
-use snapkeeper_core::plain::plain;
+use snapkeeper_core::{
+    on_demand::{Request, RequestError},
+    plain::plain,
+    run::Job,
+};
 
 /// How far ahead of the clock a scheduled instant may lie. A schedule starts a run at its instant or later, never earlier,
 /// and the clocks of AWS differ by much less.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// What an invocation asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The scheduled instant; `None` from the console: the present minute.
+    /// The scheduled instant; `None` from the console: the present minute, of a request the present second.
     pub instant: Option<DateTime<Utc>>,
     /// Plan and report, change nothing.
     pub dry_run: bool,
+    /// Snapshots of certain instances, in place of what the job's schedule is for.
+    pub request: Option<Request>,
 }
 
 /// The keys of a Scheduler input: the context attributes that Scheduler can fill in, and our own.
@@ -28,7 +36,7 @@ impl Event {
     /// Reads an event.
     ///
     /// # Errors
-    /// If it has none of the three shapes, naming what is not understood.
+    /// If it has none of the shapes, naming what is not understood.
     pub fn read(event: &Value) -> Result<Self, BadEvent> {
         let Value::Object(event) = event else { return Err(BadEvent::new(format!("it is {event}"))) };
         if let Some(kind) = event.get("detail-type") {
@@ -36,7 +44,10 @@ impl Event {
             if kind != "Scheduled Event" || !["aws.events", "aws.scheduler"].contains(&source) {
                 return Err(BadEvent::new(format!("its detail-type is {kind} and its source `{source}`")));
             }
-            return Ok(Self { instant: Some(instant(event, "time")?), dry_run: dry_run(event)? });
+            return Ok(Self { instant: Some(instant(event, "time")?), dry_run: dry_run(event)?, request: None });
+        }
+        if Request::is_one(event) {
+            return read_request(event);
         }
         let (known, scheduled): (&[&str], bool) =
             if event.contains_key("scheduled_time") { (&SCHEDULER_KEYS, true) } else { (&["dry_run"], false) };
@@ -44,16 +55,31 @@ impl Event {
             return Err(BadEvent::new(format!("it has the key `{key}`")));
         }
         let instant = if scheduled { Some(instant(event, "scheduled_time")?) } else { None };
-        Ok(Self { instant, dry_run: dry_run(event)? })
+        Ok(Self { instant, dry_run: dry_run(event)?, request: None })
     }
 
-    /// The instant of the run: the scheduled one, or the present minute.
+    /// The same, if it is one for this job.
+    ///
+    /// # Errors
+    /// If it is a request, and the job is not the one that takes snapshots.
+    pub fn of(self, job: Job) -> Result<Self, BadEvent> {
+        if self.request.is_some() && job != Job::Creator {
+            return Err(BadEvent::new(format!(
+                "it is a request for snapshots, and this is the {job}: ask the creator"
+            )));
+        }
+        Ok(self)
+    }
+
+    /// The instant of the run: the scheduled one, or the present minute; of a request the present instant.
     ///
     /// # Errors
     /// If it lies in the future. To the manager all would be due that is due by then, and what the creator took then would
     /// look fresh until then: whoever may invoke a function could set its clock.
     pub fn instant_at(&self, now: DateTime<Utc>) -> Result<DateTime<Utc>, BadEvent> {
         match self.instant {
+            // two requests of one minute are two
+            None if self.request.is_some() => Ok(now),
             None => Ok(now.duration_trunc(TimeDelta::minutes(1)).unwrap_or(now)),
             Some(instant) if instant - now > AHEAD => {
                 Err(BadEvent::new(format!("its instant {instant:?} lies in the future, it is {now:?}")))
@@ -61,6 +87,19 @@ impl Event {
             Some(instant) => Ok(instant),
         }
     }
+}
+
+/// Reads a request. Beside it may stand what Scheduler fills in: an event that is tried again is then the same run, and
+/// neither stops nor takes anything twice.
+fn read_request(event: &Map<String, Value>) -> Result<Event, BadEvent> {
+    let mut payload = event.clone();
+    let mut at = None;
+    if event.contains_key("scheduled_time") {
+        at = Some(instant(event, "scheduled_time")?);
+        payload.retain(|key, _| key == "dry_run" || !SCHEDULER_KEYS.contains(&key.as_str()));
+    }
+    let request = Request::from_json(&Value::Object(payload)).map_err(|error| BadEvent::of_request(&error))?;
+    Ok(Event { instant: at, dry_run: request.dry_run, request: Some(request) })
 }
 
 /// Whether a dry run is asked for, in an event of whatever shape: somebody may have added it to a scheduled one.
@@ -82,16 +121,24 @@ fn instant(event: &Map<String, Value>, key: &str) -> Result<DateTime<Utc>, BadEv
 
 /// An event that is not understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "cannot make a run of this event: {0}. Expected a scheduled event of EventBridge, \
-     {{\"scheduled_time\": \"2026-11-21T05:00:00Z\"}} of EventBridge Scheduler, {{}} or {{\"dry_run\": true}}"
-)]
-pub struct BadEvent(String);
+#[error("cannot make a run of this event: {what}. {expected}")]
+pub struct BadEvent {
+    what: String,
+    expected: &'static str,
+}
+
+const EXPECTED: &str = "Expected a scheduled event of EventBridge, \
+     {\"scheduled_time\": \"2026-11-21T05:00:00Z\"} of EventBridge Scheduler, {} or {\"dry_run\": true}; \
+     or to the creator a request such as {\"instances\": [\"i-0123456789abcdef0\"]}";
 
 impl BadEvent {
     /// What is not understood, fit for one line: anyone may write into an event.
     fn new(what: impl AsRef<str>) -> Self {
-        Self(plain(what.as_ref()))
+        Self { what: plain(what.as_ref()), expected: EXPECTED }
+    }
+
+    fn of_request(error: &RequestError) -> Self {
+        Self { expected: "Nothing was done", ..Self::new(format!("as a request, {error}")) }
     }
 }
 
@@ -109,7 +156,7 @@ mod tests {
         match expected {
             Ok((instant, dry_run)) => {
                 let instant = instant.map(|instant| instant.parse().unwrap());
-                assert_eq!(read, Ok(Event { instant, dry_run }), "{event}");
+                assert_eq!(read, Ok(Event { instant, dry_run, request: None }), "{event}");
             }
             Err(part) => {
                 let error = read.expect_err(event).to_string();
@@ -147,13 +194,38 @@ mod tests {
         check(r#""{}""#, Err(r#"it is "{}""#));
         check(r#"{"dryrun": true}"#, Err("the key `dryrun`"));
         check(r#"{"dry_run": "true"}"#, Err(r#"its dry_run is "true""#));
-        check(r#"{"instances": ["i-1"]}"#, Err("the key `instances`"));
+        check(r#"{"instance": ["i-0123456789abcdef0"]}"#, Err("the key `instance`"));
+        check(r#"{"instances": ["i-1"]}"#, Err("as a request, instances has \"i-1\""));
+        check(r#"{"tags": {}, "dry_run": 1}"#, Err("tags is {}: expected an object"));
+        check(r#"{"label": "x"}"#, Err("neither instances nor tags are given"));
+        check(r#"{"tags": {"tag:Env": "PROD"}, "attempt_number": "1"}"#, Err("the key `attempt_number`"));
+        check(r#"{"tags": {"tag:Env": "PROD"}, "scheduled_time": "now"}"#, Err("its scheduled_time is \"now\""));
         check(r#"{"scheduled_time": "<aws.scheduler.scheduled-time>"}"#, Err("its scheduled_time is"));
         check(r#"{"scheduled_time": "2026-11-21T05:00:00Z", "x": 1}"#, Err("the key `x`"));
         check(r#"{"detail-type": "Scheduled Event", "source": "aws.events"}"#, Err("its time is null"));
         check(r#"{"detail-type": "EBS Snapshot Notification", "source": "aws.ec2"}"#, Err("EBS Snapshot Notification"));
         check(r#"{"Records": []}"#, Err("the key `Records`"));
         check(r#"{"a\nb\u202e": []}"#, Err(r"the key `a\nb\u{202e}`"));
+    }
+
+    #[test]
+    fn a_request_is_for_the_creator_and_of_the_present_second() {
+        let read = |event: Value| Event::read(&event).unwrap();
+        let now = "2026-11-21T05:00:30Z".parse().unwrap();
+        let event = read(json!({"instances": ["i-0123456789abcdef0"], "stop": true, "dry_run": true}));
+        assert!(event.dry_run && event.request.is_some());
+        assert_eq!(event.instant_at(now), Ok(now));
+        for job in Job::ALL {
+            let told = event.clone().of(job).map_err(|error| error.to_string());
+            assert_eq!(told.is_ok(), job == Job::Creator, "{told:?}");
+            assert!(read(json!({})).of(job).is_ok());
+        }
+        // tried again, it is the same run
+        let event = read(json!({
+            "tags": {"tag:Env": "PROD"}, "scheduled_time": "2026-11-21T05:00:00Z", "attempt_number": "2",
+        }));
+        assert_eq!(event.instant_at(now), Ok("2026-11-21T05:00:00Z".parse().unwrap()));
+        assert!(!event.dry_run && event.request.is_some());
     }
 
     #[test]
@@ -167,7 +239,7 @@ mod tests {
         #[track_caller]
         fn check_at(now: &str, scheduled: Option<&str>, expected: Option<&str>) {
             let instant = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
-            let event = Event { instant: scheduled.map(instant), dry_run: false };
+            let event = Event { instant: scheduled.map(instant), dry_run: false, request: None };
             match (event.instant_at(instant(now)), expected) {
                 (Ok(read), Some(expected)) => assert_eq!(read, instant(expected)),
                 (Err(error), None) => assert!(error.to_string().contains("lies in the future"), "{error}"),
@@ -185,7 +257,7 @@ mod tests {
             check_at(now, Some(scheduled), None);
         }
         // whatever the clock says, as far as there is time at all
-        let event = |instant| Event { instant: Some(instant), dry_run: false };
+        let event = |instant| Event { instant: Some(instant), dry_run: false, request: None };
         assert!(event(DateTime::<Utc>::MAX_UTC).instant_at(DateTime::<Utc>::MIN_UTC).is_err());
         assert!(event(DateTime::<Utc>::MIN_UTC).instant_at(DateTime::<Utc>::MAX_UTC).is_ok());
     }
@@ -245,7 +317,8 @@ mod tests {
         #[test]
         fn an_event_is_read_as_it_says_or_named(event in events()) {
             match Event::read(&event) {
-                Ok(Event { instant, dry_run }) => {
+                Ok(Event { instant, dry_run, request }) => {
+                    prop_assert_eq!(request, None);
                     let text = |key: &str| event.get(key).and_then(Value::as_str);
                     let said = if event.get("detail-type").is_some() { text("time") } else { text("scheduled_time") };
                     let said = said.map(|text| DateTime::parse_from_rfc3339(text).unwrap().to_utc());
@@ -266,7 +339,7 @@ mod tests {
                 json!({ "scheduled_time": time }),
                 json!({ "detail-type": "Scheduled Event", "source": "aws.events", "time": time }),
             ] {
-                prop_assert_eq!(Event::read(&event), Ok(Event { instant, dry_run: false }));
+                prop_assert_eq!(Event::read(&event), Ok(Event { instant, dry_run: false, request: None }));
             }
         }
     }

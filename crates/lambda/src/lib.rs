@@ -11,14 +11,15 @@ pub mod environment;
 mod event;
 mod heartbeat;
 mod metrics;
+mod news;
 mod perform;
 mod reach;
 mod report;
 mod serve;
 
 pub use crate::{
-    apply::{Outcome, apply},
-    context::{Context, Deadline, Progress},
+    apply::{Outcome, apply, planned},
+    context::{Began, Cancel, Context, Deadline, Progress},
     event::{BadEvent, Event},
     perform::perform,
     reach::Reach,

@@ -1,27 +1,31 @@
 //! Carries out one run of a job and tells all who should hear of it.
 
-use snapkeeper_core::{calls::Calls, notice::Notice, settings::Settings};
+use snapkeeper_core::{calls::Calls, notice::Notice, settings::TopicArn};
 use tokio::time::Instant;
 
 use crate::{
     context::Context,
     heartbeat::{Beat, Heartbeat},
+    news::{news, recipient},
     report::{Report, Told},
 };
 
-/// Runs `job` once, with heartbeat and, where it failed, a notice by `publish`. Whatever happens becomes a report.
+/// Runs `job` once, with heartbeat and notices by `publish`: that it failed, or how a request went. Whatever happens becomes
+/// a report.
 pub async fn perform<A, E: std::fmt::Display>(
     aws: &A,
     context: &Context,
     calls: &Calls,
     job: impl AsyncFn(&A, &Context) -> anyhow::Result<Report>,
-    publish: impl AsyncFn(&A, &Notice, &Settings) -> Result<(), E>,
+    publish: impl AsyncFn(&A, &Notice, &TopicArn) -> Result<(), E>,
 ) -> Report {
     let begun = Instant::now();
     let run = &context.run;
     calls.take();
-    // a dry run changes nothing, and least of all the monitoring's mind
-    let heartbeat = Heartbeat::new(run.settings.heartbeat_url.as_ref().filter(|_| !run.dry_run), &context.reach);
+    // a dry run changes nothing, and least of all the monitoring's mind; and what was asked for by hand is not the run that
+    // the monitoring waits for
+    let is_awaited = !run.dry_run && context.request.is_none();
+    let heartbeat = Heartbeat::new(run.settings.heartbeat_url.as_ref().filter(|_| is_awaited), &context.reach);
     heartbeat.tell(Beat::Start, None).await;
     let failed = |cause: String| {
         let mut report = Report::of(run);
@@ -36,19 +40,24 @@ pub async fn perform<A, E: std::fmt::Display>(
     };
     report.count();
     let beat = if report.succeeded() { Beat::Success } else { Beat::Failure };
-    let notice = report.failure_notice().filter(|_| !run.dry_run);
-    let (told, _) = tokio::join!(
-        context.deadline.for_telling(Box::pin(async {
-            match &notice {
-                Some(notice) => publish(aws, notice, &run.settings).await.map_err(|error| error.to_string()),
-                None => Ok(()),
+    let news = news(&report, context);
+    let (untold, _) = tokio::join!(
+        async {
+            let mut untold = Vec::new();
+            for (topic, notice) in &news {
+                let topic: &TopicArn = topic;
+                let told = context.deadline.for_telling(Box::pin(publish(aws, notice, topic))).await;
+                match told {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => untold.push(Told::new(recipient(topic, context), error)),
+                    None => untold.push(Told::new(recipient(topic, context), "the deadline came first")),
+                }
             }
-        })),
+            untold
+        },
         context.deadline.for_telling(heartbeat.tell(beat, Some(&report))),
     );
-    if let Err(cause) = told.unwrap_or_else(|| Err("the deadline came first".to_owned())) {
-        report.failed.push(Told::new("alert topic", cause));
-    }
+    report.failed.extend(untold);
     report.calls = calls.take();
     report.duration = begun.elapsed();
     report.count();

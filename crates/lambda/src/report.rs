@@ -78,6 +78,9 @@ pub struct Step {
     /// The ids of what it made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub made: Vec<String>,
+    /// Of snapshots that were taken, the volumes, in the same order. For the news of it only: the snapshots know.
+    #[serde(skip)]
+    pub volumes: Vec<String>,
 }
 
 /// What is told of a resource: why it failed, is left over, or is left alone.
@@ -105,7 +108,7 @@ impl From<Refusal> for Told {
 impl Step {
     /// An action and what it made, each fit for one line.
     pub(crate) fn new(resource: &str, what: &str, made: Vec<String>) -> Self {
-        Self { resource: plain(resource), what: plain(what), made }
+        Self { resource: plain(resource), what: plain(what), made, volumes: Vec::new() }
     }
 }
 
@@ -137,6 +140,20 @@ impl Report {
             *self.kept_by_reason.entry(reason.kind()).or_default() += 1;
             self.kept.push(Told::new(resource, reason));
         }
+    }
+
+    /// Adds what else the run did.
+    pub fn add(&mut self, other: Self) {
+        for (reason, count) in other.kept_by_reason {
+            *self.kept_by_reason.entry(reason).or_default() += count;
+        }
+        self.planned.extend(other.planned);
+        self.applied.extend(other.applied);
+        self.failed.extend(other.failed);
+        self.unfinished.extend(other.unfinished);
+        self.findings.extend(other.findings);
+        self.kept.extend(other.kept);
+        self.measures.extend(other.measures);
     }
 
     /// Whether the run did what it is for. What a creator leaves over is lost if the event is not tried again: the next run

@@ -9,13 +9,13 @@ use snapkeeper_core::{
     ids::Region,
     notice::Notice,
     run::{Job, Run},
-    settings::Settings,
+    settings::{Settings, TopicArn},
 };
 use tracing_subscriber::EnvFilter;
 
 use crate::{
     clock,
-    context::{Context, Deadline},
+    context::{Began, Context, Deadline},
     environment,
     event::Event,
     metrics,
@@ -37,7 +37,7 @@ pub async fn serve<A, C, E>(
     job: Job,
     connect: impl AsyncFnOnce(Settings, Calls) -> Result<A, C>,
     run: impl AsyncFn(&A, &Context) -> anyhow::Result<Report>,
-    publish: impl AsyncFn(&A, &Notice, &Settings) -> Result<(), E>,
+    publish: impl AsyncFn(&A, &Notice, &TopicArn) -> Result<(), E>,
 ) -> Result<(), lambda_runtime::Error>
 where
     C: std::error::Error + Send + Sync + 'static,
@@ -59,31 +59,36 @@ where
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         Box::pin(async move {
             let (settings, region, aws) = ready.as_ref().map_err(Clone::clone)?;
-            let asked = Event::read(&event.payload).map_err(|error| failure("BadEvent", error.to_string()))?;
             let now = clock::now();
-            let instant = asked.instant_at(now).map_err(|error| failure("BadEvent", error.to_string()))?;
+            let asked = Event::read(&event.payload).and_then(|asked| asked.of(job));
+            let asked = asked.and_then(|asked| Ok((asked.instant_at(now)?, asked)));
+            let (instant, asked) = asked.map_err(|error| failure("BadEvent", error.to_string()))?;
             let mut settings = settings.clone();
             settings.dry_run |= asked.dry_run;
             let left = event.context.deadline.saturating_sub(now.timestamp_millis().unsigned_abs());
             let context = Context {
                 deadline: Deadline::within(Duration::from_millis(left)),
+                began: Began::at(now),
+                request: asked.request,
                 ..Context::new(Run::new(job, region.clone(), instant, settings))
             };
             let report = perform(aws, &context, calls, run, publish).await;
-            tell(&report)
+            tell(&report, &context)
         })
     }))
     .await
 }
 
 /// Logs the report and makes it the result: an error if the run failed, so that alarms and retries see it.
-fn tell(report: &Report) -> Result<Value, Diagnostic> {
+fn tell(report: &Report, context: &Context) -> Result<Value, Diagnostic> {
     let shown = shown(report).map_err(|error| failure("Report", error.to_string()))?;
     let level = if report.succeeded() { "INFO" } else { "ERROR" };
     let now = clock::now();
     let logged = json!({"timestamp": now, "level": level, "message": report.summary(), "report": shown});
+    // the alarms wait for the scheduled run, whatever else was asked for by hand
+    let metrics = metrics::line(report, now).filter(|_| context.request.is_none());
     // bare lines: in one the report can be searched by its fields, of the other CloudWatch makes metrics
-    for line in std::iter::once(logged.to_string()).chain(metrics::line(report, now)) {
+    for line in std::iter::once(logged.to_string()).chain(metrics) {
         let told = writeln!(std::io::stdout().lock(), "{line}");
         told.unwrap_or_else(|error| tracing::warn!(%error, "a line was not written"));
     }

@@ -22,6 +22,10 @@ pub struct Config {
     pub snapshot_time: Duration,
     /// How long a copy stays `pending`.
     pub copy_time: Duration,
+    /// How long an instance stays `pending`, made or started.
+    pub start_time: Duration,
+    /// How long an instance stays `stopping`.
+    pub stop_time: Duration,
     /// How long every answer takes.
     pub latency: Duration,
     /// Whether calls are throttled.
@@ -46,6 +50,8 @@ impl Config {
             accounts: Vec::new(),
             snapshot_time: Duration::from_mins(1),
             copy_time: Duration::from_mins(5),
+            start_time: Duration::ZERO,
+            stop_time: Duration::ZERO,
             latency: Duration::ZERO,
             rates: Rates::Off,
             snapshot_limit: 100_000,

@@ -15,11 +15,13 @@ struct Rate {
 }
 
 /// Source: "Request throttling for the Amazon EC2 API". The `CopySnapshot` row is not listed there; it is the generic
-/// class of changing calls.
+/// class of changing calls. The buckets of instances, of which a start or a stop takes one token each, hold 1,000 and are
+/// not modelled.
 fn rate(action: &str, params: &Params) -> Rate {
     let (burst, refill) = match action {
         "CreateSnapshot" | "CreateSnapshots" | "DeleteSnapshot" | "DeregisterImage" => (100, 5),
         "CreateTags" | "DeleteTags" => (100, 10),
+        "StartInstances" => (5, 2),
         "DescribeInstances" | "DescribeVolumes" | "DescribeSnapshots" if is_unfiltered(params) => (50, 10),
         _ if is_describe(action) => (100, 20),
         _ => (50, 5),

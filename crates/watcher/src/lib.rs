@@ -31,10 +31,13 @@ pub async fn run(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
         destinations.insert(region, copies);
     }
     let plan = watch::plan(&Inventory { instances, volumes, deletion, destinations }, run);
-    let report =
-        apply(plan, context, async |digest, outcome: &mut Outcome| match aws.publish(digest, &run.settings).await {
+    let report = apply(plan, context, async |digest, outcome: &mut Outcome| {
+        // without a topic there is no digest in the plan
+        let Some(topic) = &run.settings.alert_topic else { return };
+        match aws.publish(digest, topic).await {
             Ok(()) => outcome.done(),
             Err(error) => outcome.failed("alert topic", error),
-        });
+        }
+    });
     Ok(report.await)
 }

@@ -60,10 +60,16 @@ fn function(stack: &Stack, job: Job) {
         let name = arn.as_str().unwrap().strip_prefix("arn:aws:iam::aws:policy/").unwrap();
         assert!(managed.contains(&name), "{name}");
     }
-    let file = policies::document(job, &stack.region, &stack.outputs["AlertTopic"]);
+    let topic = &stack.outputs["AlertTopic"];
+    let mut files = vec![policies::document(job, &stack.region, topic)];
+    if job == Job::Creator {
+        files.extend(policies::further_of_creator(&stack.region, topic));
+    }
     let documents: Vec<&Value> =
         role["Policies"].as_array().unwrap().iter().map(|policy| &policy["PolicyDocument"]).collect();
-    assert!(documents.contains(&&file), "{job} may do {role:#}");
+    for file in &files {
+        assert!(documents.contains(&file), "{job} may do {role:#}");
+    }
     let group = said(&function["LoggingConfig"]["LogGroup"]);
     let log = format!("arn:aws:logs:{}:{ACCOUNT}:log-group:{group}", stack.region);
     let own = json!([format!("{log}:*"), log]);

@@ -1,6 +1,7 @@
 //! What somebody could do with the keys of a job, if the job's policy let them.
 
 use aws_sdk_ec2::{
+    Client,
     error::{ProvideErrorMetadata, SdkError},
     types::{InstanceSpecification, ResourceType, Tag, TagSpecification},
 };
@@ -17,9 +18,13 @@ const ELSEWHERE: &str = "eu-central-1";
 const OWN: &[(&str, &str)] = &[("Type", "Automated")];
 /// What it needs to be taken for a copy.
 const OWN_COPY: &[(&str, &str)] = &[("Type", "Automated"), ("Source_SnapshotId", "snap-0123456789abcdef0")];
+/// The tag of an instance that a run has stopped.
+const MARK: &str = "Snapkeeper_Stopped";
 const COPY_OF_OTHERS: &[(&str, &str)] = &[("Source_SnapshotId", "snap-0123456789abcdef0")];
 /// A key of another account, which lets this one use it.
 const KEY_OF_OTHERS: &str = "arn:aws:kms:us-west-2:210987654321:key/0a1b2c3d";
+/// Another one, where the instances are.
+const KEY_OF_OTHERS_AT_HOME: &str = "arn:aws:kms:us-east-1:210987654321:key/4e5f6a7b";
 /// A topic of the same name as that for alerts, in another region.
 const TOPIC_THERE: &str = "arn:aws:sns:us-west-2:123456789012:alerts";
 
@@ -58,6 +63,14 @@ pub(super) enum Call {
     Untag(Which, &'static str),
     Delete(Which),
     Lock(Which),
+    /// Sets a tag on an instance.
+    TagInstance(Whose, &'static str),
+    /// Takes a tag off an instance, or all.
+    UntagInstance(Whose, Option<&'static str>),
+    Start(Whose),
+    /// Starts an instance that has a volume with this key.
+    StartWithKey(Whose, &'static str),
+    Stop(Whose),
     Terminate,
     /// Tells a topic of a failure.
     Publish(&'static str),
@@ -67,8 +80,9 @@ impl Call {
     /// With which code it fails where it is not allowed.
     pub(super) fn refusal(&self) -> &'static str {
         match self {
-            // EC2 accepts the call, and the copy ends so
+            // EC2 accepts the call, and the copy ends so, or the instance
             Self::CopyWithKey(..) => "error",
+            Self::StartWithKey(..) => "stopped",
             Self::Publish(_) => "AuthorizationError",
             Self::ReadSnapshots(_)
             | Self::ReadImages(_)
@@ -79,6 +93,10 @@ impl Call {
             | Self::Untag(..)
             | Self::Delete(_)
             | Self::Lock(_)
+            | Self::TagInstance(..)
+            | Self::UntagInstance(..)
+            | Self::Start(_)
+            | Self::Stop(_)
             | Self::Terminate => "UnauthorizedOperation",
         }
     }
@@ -88,10 +106,16 @@ impl Call {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Whose {
     Enrolled,
-    /// Without the tag `Backup`.
+    /// Without the tag `Backup`, and running.
     NotEnrolled,
-    /// Enrolled, where copies go.
+    /// Enrolled, where copies go, and running. A run has marked it, and not stopped it yet.
     EnrolledThere,
+    /// Stopped, by a run that has marked it and was killed.
+    Marked,
+    /// The same, where copies go.
+    MarkedThere,
+    /// Stopped by the operator.
+    Stopped,
 }
 
 /// A snapshot of a [`Scene`].
@@ -121,6 +145,7 @@ const fn attack(job: Job, sid: &'static str, what: &'static str, call: Call) -> 
     Attack { job, sid, what, call }
 }
 
+const REGION_OF_INSTANCES: &str = "region of arn:aws:ec2:us-east-1:123456789012:instance/*";
 const REGION_OF_SNAPSHOTS: &str = "region of arn:aws:ec2:us-east-1:*:snapshot/*";
 const REGION_OF_TOPIC: &str = "region of arn:aws:sns:us-east-1:123456789012:alerts";
 const ACCOUNT_OF_KEYS: &str = "account of arn:aws:kms:*:123456789012:key/*";
@@ -128,18 +153,7 @@ const ACCOUNT_OF_KEYS: &str = "account of arn:aws:kms:*:123456789012:key/*";
 /// For each condition, each `Deny`, and each region and account of a resource what it stops, and nothing else does.
 pub(super) const ATTACKS: &[Attack] = &[
     attack(Job::Creator, "ReadHome", "StringEquals aws:RequestedRegion", Call::ReadSnapshots(ELSEWHERE)),
-    attack(
-        Job::Creator,
-        "TakeSetsOfInstancesWithTheTagBackup",
-        "Null aws:ResourceTag/Backup",
-        Call::TakeSet(Whose::NotEnrolled),
-    ),
-    attack(
-        Job::Creator,
-        "TakeSetsOfInstancesWithTheTagBackup",
-        "region of arn:aws:ec2:us-east-1:123456789012:instance/*",
-        Call::TakeSet(Whose::EnrolledThere),
-    ),
+    attack(Job::Creator, "TakeSetsOfInstances", REGION_OF_INSTANCES, Call::TakeSet(Whose::EnrolledThere)),
     attack(
         Job::Creator,
         "TakeVolumes",
@@ -196,7 +210,63 @@ pub(super) const ATTACKS: &[Attack] = &[
         REGION_OF_SNAPSHOTS,
         Call::Tag(Which::PrimaryThere, "DeleteOn", "2026-11-21"),
     ),
+    // whoever stopped it wanted it so
+    attack(Job::Creator, "StartWhatWasStopped", "Null aws:ResourceTag/Snapkeeper_Stopped", Call::Start(Whose::Stopped)),
+    attack(Job::Creator, "StartWhatWasStopped", REGION_OF_INSTANCES, Call::Start(Whose::MarkedThere)),
+    attack(
+        Job::Creator,
+        "LetEc2GrantItselfTheKeysOfWhatIsStarted",
+        "region of arn:aws:kms:us-east-1:123456789012:key/*",
+        Call::StartWithKey(Whose::MarkedThere, "alias/own"),
+    ),
+    attack(
+        Job::Creator,
+        "LetEc2GrantItselfTheKeysOfWhatIsStarted",
+        "account of arn:aws:kms:us-east-1:123456789012:key/*",
+        Call::StartWithKey(Whose::Marked, KEY_OF_OTHERS_AT_HOME),
+    ),
+    // a call that names no tag means all of them
+    attack(
+        Job::Creator,
+        "TakeOffTheMarkOfWhatWasStopped",
+        "Null aws:TagKeys",
+        Call::UntagInstance(Whose::Enrolled, None),
+    ),
+    attack(
+        Job::Creator,
+        "TakeOffTheMarkOfWhatWasStopped",
+        "ForAllValues:StringEquals aws:TagKeys",
+        Call::UntagInstance(Whose::Enrolled, Some("Backup")),
+    ),
+    attack(
+        Job::Creator,
+        "TakeOffTheMarkOfWhatWasStopped",
+        REGION_OF_INSTANCES,
+        Call::UntagInstance(Whose::EnrolledThere, Some(MARK)),
+    ),
     attack(Job::Creator, "TellOfFailures", REGION_OF_TOPIC, Call::Publish(TOPIC_THERE)),
+    // any other tag may be what somebody's policy goes by
+    attack(
+        Job::Creator,
+        "MarkWhatIsToBeStopped",
+        "ForAllValues:StringEquals aws:TagKeys",
+        Call::TagInstance(Whose::NotEnrolled, "Owner"),
+    ),
+    attack(Job::Creator, "MarkWhatIsToBeStopped", REGION_OF_INSTANCES, Call::TagInstance(Whose::EnrolledThere, MARK)),
+    attack(Job::Creator, "StopWhatIsMarked", "Null aws:ResourceTag/Snapkeeper_Stopped", Call::Stop(Whose::NotEnrolled)),
+    attack(Job::Creator, "StopWhatIsMarked", REGION_OF_INSTANCES, Call::Stop(Whose::EnrolledThere)),
+    attack(
+        Job::Creator,
+        "TellTopicsOfRequests",
+        "region of arn:aws:sns:us-east-1:123456789012:done",
+        Call::Publish("arn:aws:sns:us-west-2:123456789012:done"),
+    ),
+    attack(
+        Job::Creator,
+        "TellTopicsOfRequests",
+        "region of arn:aws:sns:us-east-1:123456789012:errors",
+        Call::Publish("arn:aws:sns:us-west-2:123456789012:errors"),
+    ),
     attack(Job::Copier, "ReadHome", "StringEquals aws:RequestedRegion", Call::ReadSnapshots(ELSEWHERE)),
     attack(Job::Copier, "ReadDestinations", "StringLike aws:RequestedRegion", Call::ReadSnapshots(ELSEWHERE)),
     attack(Job::Copier, "CopyOwnSnapshots", "StringEquals ec2:Owner", Call::Copy(Which::OfOthers, WEST, OWN)),
@@ -270,9 +340,12 @@ pub(super) const ATTACKS: &[Attack] = &[
 ];
 
 /// What each job does, the last of it what none does. What goes before leaves what follows possible.
-pub(super) const WRITES: [Write; 11] = [
+pub(super) const WRITES: [Write; 18] = [
     Write { of: Some(Job::Creator), call: Call::Take(Whose::Enrolled, OWN) },
     Write { of: Some(Job::Creator), call: Call::TakeSet(Whose::Enrolled) },
+    Write { of: Some(Job::Creator), call: Call::TakeSet(Whose::NotEnrolled) },
+    Write { of: Some(Job::Creator), call: Call::Start(Whose::Marked) },
+    Write { of: Some(Job::Creator), call: Call::UntagInstance(Whose::Marked, Some(MARK)) },
     Write { of: Some(Job::Creator), call: Call::Tag(Which::Primary, "DeleteOn", "2026-12-24") },
     Write { of: Some(Job::Copier), call: Call::Copy(Which::Primary, WEST, OWN) },
     Write { of: Some(Job::Copier), call: Call::Tag(Which::Copy, "KeepForever", "") },
@@ -281,6 +354,11 @@ pub(super) const WRITES: [Write; 11] = [
     Write { of: None, call: Call::Tag(Which::ByHand, "Type", "Automated") },
     Write { of: None, call: Call::Untag(Which::Held, "KeepForever") },
     Write { of: None, call: Call::Lock(Which::Held) },
+    // the creator may do the next two only where the stack lets it stop instances
+    Write { of: None, call: Call::TagInstance(Whose::NotEnrolled, MARK) },
+    Write { of: None, call: Call::Stop(Whose::NotEnrolled) },
+    Write { of: None, call: Call::Start(Whose::Stopped) },
+    Write { of: None, call: Call::UntagInstance(Whose::Enrolled, Some("Backup")) },
     Write { of: None, call: Call::Terminate },
 ];
 
@@ -288,11 +366,11 @@ pub(super) const WRITES: [Write; 11] = [
 pub(super) struct Scene {
     pub(super) world: World,
     enrolled: String,
-    volume: String,
     not_enrolled: String,
-    other_volume: String,
     enrolled_there: String,
-    volume_there: String,
+    marked: String,
+    marked_there: String,
+    stopped: String,
     primary: String,
     held: String,
     by_hand: String,
@@ -311,10 +389,11 @@ impl Scene {
             [world.operator(HOME).await, world.operator(WEST).await, world.operator(ELSEWHERE).await];
         let enrolled = home.run_instance(&["/dev/sdf"], COPIED).await;
         let not_enrolled = home.run_instance(&[], &[]).await;
-        let volume = home.volumes(&enrolled).await.remove("/dev/sdf").expect("a volume");
-        let other_volume = home.volumes(&not_enrolled).await.remove("/dev/xvda").expect("a volume");
+        let marked = home.run_instance(&[], &[("Env", "PROD")]).await;
+        let stopped = home.run_instance(&[], &[]).await;
         let enrolled_there = west.run_instance(&[], ENROLLED).await;
-        let volume_there = west.volumes(&enrolled_there).await.remove("/dev/xvda").expect("a volume");
+        let marked_there = west.run_instance(&[], &[]).await;
+        let other_volume = root_volume(&home, &not_enrolled).await;
         let mut primaries = back_up(&world, FIRST).await;
         copy(&world, FIRST).await;
         let copy = standing(&world, WEST).into_iter().next().expect("a copy");
@@ -327,11 +406,11 @@ impl Scene {
         let copy_at_home = home.snapshot_by_hand(&other_volume, OWN_COPY).await;
         let scene = Self {
             enrolled,
-            volume,
             not_enrolled,
-            other_volume,
             enrolled_there,
-            volume_there,
+            marked,
+            marked_there,
+            stopped,
             primary: primaries.pop().expect("a first one"),
             held,
             by_hand,
@@ -343,6 +422,14 @@ impl Scene {
             primary_there: of_a_new_volume(&west, OWN).await,
             world,
         };
+        // not before, for the creator has run for this scene
+        for (operator, instance) in [(&home, &scene.marked), (&west, &scene.marked_there), (&home, &scene.stopped)] {
+            operator.stop(instance).await;
+        }
+        let marked = [(&home, &scene.marked), (&west, &scene.marked_there), (&west, &scene.enrolled_there)];
+        for (operator, instance) in marked {
+            operator.tag(instance, MARK, "2026-11-21T05:00:00Z").await;
+        }
         scene.world.settle().await;
         scene
     }
@@ -354,7 +441,13 @@ impl Scene {
             Call::Tag(which, ..) | Call::Untag(which, _) | Call::Delete(which) | Call::Lock(which) => {
                 self.find(*which).0
             }
-            Call::Take(whose, _) | Call::TakeSet(whose) => self.machine(*whose).0,
+            Call::Take(whose, _)
+            | Call::TakeSet(whose)
+            | Call::TagInstance(whose, _)
+            | Call::UntagInstance(whose, _)
+            | Call::Start(whose)
+            | Call::StartWithKey(whose, _)
+            | Call::Stop(whose) => self.machine(*whose).0,
             Call::CopyWithKey(..) => WEST,
             Call::Terminate | Call::Publish(_) => HOME,
         };
@@ -363,7 +456,8 @@ impl Scene {
             Call::ReadSnapshots(_) => told(ec2.describe_snapshots().owner_ids("self").send().await),
             Call::ReadImages(_) => told(ec2.describe_images().owners("self").send().await),
             Call::Take(whose, tags) => {
-                let call = ec2.create_snapshot().volume_id(self.machine(*whose).2);
+                let operator = self.world.operator(region).await;
+                let call = ec2.create_snapshot().volume_id(root_volume(&operator, self.machine(*whose).1).await);
                 told(call.set_tag_specifications(specified(tags)).send().await)
             }
             Call::TakeSet(whose) => {
@@ -376,16 +470,7 @@ impl Scene {
                 let call = ec2.copy_snapshot().source_region(from).source_snapshot_id(id);
                 told(call.set_tag_specifications(specified(tags)).send().await)
             }
-            Call::CopyWithKey(which, key) => {
-                let (from, id) = self.find(*which);
-                self.world.simulator().create_key(ACCOUNT, WEST, key);
-                let call = ec2.copy_snapshot().source_region(from).source_snapshot_id(id).encrypted(true);
-                told(call.kms_key_id(*key).set_tag_specifications(specified(OWN)).send().await)?;
-                self.world.settle().await;
-                let copy = automated(&self.world, WEST).into_iter().find(|it| it.kms_key_id.as_deref() == Some(*key));
-                let is_there = copy.is_some_and(|copy| copy.state == SnapshotState::Completed);
-                if is_there { Ok(()) } else { Err("error".to_owned()) }
-            }
+            Call::CopyWithKey(which, key) => Box::pin(self.copy_with_key(&ec2, *which, key)).await,
             Call::Tag(which, key, value) => {
                 let tag = Tag::builder().key(*key).value(*value).build();
                 told(ec2.create_tags().resources(self.find(*which).1).tags(tag).send().await)
@@ -395,6 +480,17 @@ impl Scene {
                 told(ec2.delete_tags().resources(self.find(*which).1).tags(tag).send().await)
             }
             Call::Delete(which) => told(ec2.delete_snapshot().snapshot_id(self.find(*which).1).send().await),
+            Call::TagInstance(whose, key) => {
+                let tag = Tag::builder().key(*key).value("2026-11-21T05:00:00Z").build();
+                told(ec2.create_tags().resources(self.machine(*whose).1).tags(tag).send().await)
+            }
+            Call::UntagInstance(whose, key) => {
+                let tags = key.map(|key| vec![Tag::builder().key(key).build()]);
+                told(ec2.delete_tags().resources(self.machine(*whose).1).set_tags(tags).send().await)
+            }
+            Call::Start(whose) => told(ec2.start_instances().instance_ids(self.machine(*whose).1).send().await),
+            Call::StartWithKey(whose, key) => Box::pin(self.start_with_key(&ec2, *whose, key)).await,
+            Call::Stop(whose) => told(ec2.stop_instances().instance_ids(self.machine(*whose).1).send().await),
             Call::Terminate => told(ec2.terminate_instances().instance_ids(&self.enrolled).send().await),
             Call::Lock(which) => {
                 let call = ec2.lock_snapshot().snapshot_id(self.find(*which).1);
@@ -404,10 +500,36 @@ impl Scene {
         }
     }
 
+    /// What comes of copying a snapshot with a key: the copy's state if it is not completed.
+    async fn copy_with_key(&self, ec2: &Client, which: Which, key: &str) -> Result<(), String> {
+        let (from, id) = self.find(which);
+        self.world.simulator().create_key(ACCOUNT, WEST, key);
+        let call = ec2.copy_snapshot().source_region(from).source_snapshot_id(id).encrypted(true);
+        told(call.kms_key_id(key).set_tag_specifications(specified(OWN)).send().await)?;
+        self.world.settle().await;
+        let copy = automated(&self.world, WEST).into_iter().find(|it| it.kms_key_id.as_deref() == Some(key));
+        let is_there = copy.is_some_and(|copy| copy.state == SnapshotState::Completed);
+        if is_there { Ok(()) } else { Err("error".to_owned()) }
+    }
+
+    /// What comes of starting an instance that has a volume with a key: the instance's state if it does not run.
+    async fn start_with_key(&self, ec2: &Client, whose: Whose, key: &str) -> Result<(), String> {
+        let (region, instance) = self.machine(whose);
+        self.world.simulator().create_key(ACCOUNT, region, key);
+        let operator = self.world.operator(region).await;
+        let volume = new_volume(&operator, Some(key)).await;
+        let attach = operator.ec2.attach_volume().volume_id(volume).instance_id(instance).device("/dev/sdf");
+        attach.send().await.expect("AttachVolume");
+        told(ec2.start_instances().instance_ids(instance).send().await)?;
+        self.world.settle().await;
+        let state = operator.state(instance).await;
+        if state == "running" { Ok(()) } else { Err(state) }
+    }
+
     /// What comes of telling a topic that a job failed.
     async fn fail_and_tell(&self, job: Job, topic: &str) -> Result<(), String> {
-        let region = topic.split(':').nth(3).unwrap_or_default();
-        self.world.simulator().call("sns", region, "CreateTopic", &[("Name", "alerts")])?;
+        let part = |number: usize| topic.split(':').nth(number).unwrap_or_default();
+        self.world.simulator().call("sns", part(3), "CreateTopic", &[("Name", part(5))])?;
         self.world.simulator().inject(Fault::new("DescribeSnapshots", FaultKind::Deny).always());
         let mut context = self.world.context(job, HOME, FIRST);
         let setting = ("SNAPKEEPER_ALERT_TOPIC_ARN".to_owned(), topic.to_owned());
@@ -419,12 +541,15 @@ impl Scene {
         failed.map_or(Ok(()), |it| Err(code(&it.cause)))
     }
 
-    /// The region, the id and a volume of an instance.
-    fn machine(&self, whose: Whose) -> (&'static str, &str, &str) {
+    /// The region and the id of an instance.
+    fn machine(&self, whose: Whose) -> (&'static str, &str) {
         match whose {
-            Whose::Enrolled => (HOME, &self.enrolled, &self.volume),
-            Whose::NotEnrolled => (HOME, &self.not_enrolled, &self.other_volume),
-            Whose::EnrolledThere => (WEST, &self.enrolled_there, &self.volume_there),
+            Whose::Enrolled => (HOME, &self.enrolled),
+            Whose::NotEnrolled => (HOME, &self.not_enrolled),
+            Whose::Marked => (HOME, &self.marked),
+            Whose::Stopped => (HOME, &self.stopped),
+            Whose::EnrolledThere => (WEST, &self.enrolled_there),
+            Whose::MarkedThere => (WEST, &self.marked_there),
         }
     }
 
@@ -444,12 +569,22 @@ impl Scene {
     }
 }
 
+/// The volume that an instance boots from.
+async fn root_volume(operator: &Operator, instance: &str) -> String {
+    operator.volumes(instance).await.remove("/dev/xvda").expect("a volume")
+}
+
 /// A snapshot of a volume that is made for it.
 async fn of_a_new_volume(operator: &Operator, tags: &[(&str, &str)]) -> String {
+    operator.snapshot_by_hand(&new_volume(operator, None).await, tags).await
+}
+
+/// A volume, encrypted if it is to have a key.
+async fn new_volume(operator: &Operator, key: Option<&str>) -> String {
     let region = operator.ec2.config().region().expect("a region").to_string();
-    let volume = operator.ec2.create_volume().availability_zone(format!("{region}a")).size(8).send().await;
-    let volume = volume.expect("CreateVolume").volume_id.expect("an id");
-    operator.snapshot_by_hand(&volume, tags).await
+    let call = operator.ec2.create_volume().availability_zone(format!("{region}a")).size(8);
+    let call = call.set_encrypted(key.map(|_| true)).set_kms_key_id(key.map(str::to_owned));
+    call.send().await.expect("CreateVolume").volume_id.expect("an id")
 }
 
 fn specified(tags: &[(&str, &str)]) -> Option<Vec<TagSpecification>> {

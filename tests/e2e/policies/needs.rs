@@ -1,9 +1,16 @@
 //! What each job needs its policy for: a world in which it has to do all that it can do.
 
+use chrono::TimeDelta;
+use serde_json::json;
 use snapkeeper_core::{plan::FindingKind, run::Job};
 use snapkeeper_lambda::Report;
-use snapkeeper_simulator::{Fault, FaultKind, SnapshotState};
-use snapkeeper_tests::{World, world::ACCOUNT};
+use snapkeeper_simulator::{Fault, FaultKind, InstanceState, SnapshotState};
+use snapkeeper_tests::{
+    World,
+    operator::Operator,
+    policies::ON_DEMAND_TOPICS,
+    world::{ACCOUNT, instant},
+};
 
 use super::TOPIC;
 use crate::peers::{
@@ -50,22 +57,52 @@ async fn creates(world: &World) -> Result<(), String> {
     done(&world.run(Job::Creator, HOME, &day(1)).await, 3)?;
     let backups = automated(world, HOME);
     check(backups.len() == 6, "not all volumes were taken twice")?;
-    check(backups.iter().all(|backup| tag(backup, "DeleteOn").is_some()), "one has no date")
+    check(backups.iter().all(|backup| tag(backup, "DeleteOn").is_some()), "one has no date")?;
+    Box::pin(takes_on_demand(world)).await
+}
+
+/// A set of an instance that is not enrolled, has a key, and is stopped for it, and two topics that are told; then what a run that was
+/// killed has stopped.
+async fn takes_on_demand(world: &World) -> Result<(), String> {
+    for topic in ON_DEMAND_TOPICS {
+        let name = topic.rsplit(':').next().unwrap_or_default();
+        world.simulator().call("sns", HOME, "CreateTopic", &[("Name", name)])?;
+    }
+    let operator = world.operator(HOME).await;
+    let instance = operator.run_instance(&[], &[]).await;
+    with_encrypted_volume(world, &operator, &instance).await;
+    let [topic, error_topic] = ON_DEMAND_TOPICS;
+    let told = world.simulator().published().len();
+    world.until(&day(2)).await;
+    let well = json!({ "instances": [instance], "stop": true, "sns-arn": topic });
+    done(&world.on_demand(HOME, &day(2), &well).await, 1)?;
+    let badly = json!({ "instances": ["i-0123456789abcdef0"], "sns-arn-error": error_topic });
+    let refused = world.on_demand(HOME, &day(2), &badly).await;
+    check(refused.failed.len() == 1, &format!("failed: {:?}", refused.failed))?;
+    let topics: Vec<String> = world.simulator().published().into_iter().skip(told).map(|it| it.topic_arn).collect();
+    check(topics == ON_DEMAND_TOPICS, &format!("{topics:?} were told"))?;
+
+    operator.stop(&instance).await;
+    operator.tag(&instance, "Snapkeeper_Stopped", &day(2)).await;
+    let at = (instant(&day(2)) + TimeDelta::hours(1)).to_rfc3339();
+    world.until(&at).await;
+    done(&world.run(Job::Creator, HOME, &at).await, 3)?;
+    let instances = world.simulator().instances(ACCOUNT, HOME);
+    let is_as_before = |it: &snapkeeper_simulator::Instance| {
+        it.state == InstanceState::Running && !it.tags.contains_key("Snapkeeper_Stopped")
+    };
+    check(instances.iter().all(is_as_before), "one is stopped or marked")
 }
 
 /// Copies into two regions with their key, of volumes with a key and without; a hold and a date that come later.
 async fn copies(world: &World) -> Result<(), String> {
-    world.simulator().create_key(ACCOUNT, HOME, KEY_OF_VOLUME);
     for region in [WEST, IRELAND] {
         world.simulator().create_key(ACCOUNT, region, KEY_OF_COPIES);
     }
     let operator = world.operator(HOME).await;
     let tags = [("Backup", "Yes"), ("Retention", "a while"), ("Copy_Dest", "us-west-2 eu-west-1")];
     let instance = operator.run_instance(&[], &tags).await;
-    let volume = operator.ec2.create_volume().availability_zone("us-east-1a").size(8).encrypted(true);
-    let volume = volume.kms_key_id(KEY_OF_VOLUME).send().await.expect("CreateVolume").volume_id.expect("an id");
-    let attach = operator.ec2.attach_volume().volume_id(&volume).instance_id(&instance).device("/dev/sdf");
-    attach.send().await.expect("AttachVolume");
+    with_encrypted_volume(world, &operator, &instance).await;
     world.run_well(Job::Creator, HOME, FIRST).await;
     world.settle().await;
     done(&world.run(Job::Copier, HOME, FIRST).await, 4)?;
@@ -88,6 +125,15 @@ async fn copies(world: &World) -> Result<(), String> {
         check(copies.iter().any(|copy| tag(copy, "KeepForever").is_some()), "no copy is held")?;
     }
     Ok(())
+}
+
+/// Gives an instance another volume, which has a key of its own.
+async fn with_encrypted_volume(world: &World, operator: &Operator, instance: &str) {
+    world.simulator().create_key(ACCOUNT, HOME, KEY_OF_VOLUME);
+    let volume = operator.ec2.create_volume().availability_zone("us-east-1a").size(8).encrypted(true);
+    let volume = volume.kms_key_id(KEY_OF_VOLUME).send().await.expect("CreateVolume").volume_id.expect("an id");
+    let attach = operator.ec2.attach_volume().volume_id(&volume).instance_id(instance).device("/dev/sdf");
+    attach.send().await.expect("AttachVolume");
 }
 
 /// A backup that is due, beside the last good one.

@@ -33,6 +33,8 @@ pub(super) fn instance(instance: &types::Instance) -> Option<Instance> {
         launched: instance.launch_time().and_then(instant).unwrap_or_default(),
         root_device: instance.root_device_name().map(str::to_owned),
         devices: devices.collect(),
+        root_is_store: instance.root_device_type() == Some(&types::DeviceType::InstanceStore),
+        is_spot: instance.instance_lifecycle() == Some(&types::InstanceLifecycleType::Spot),
         tags: tags(instance.tags()),
     })
 }

@@ -29,17 +29,17 @@ use crate::{
 /// What was taken of a backup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
-    /// The snapshots.
-    pub made: Vec<SnapshotId>,
+    /// The snapshots, each with its volume.
+    pub made: Vec<(VolumeId, SnapshotId)>,
     /// The members of which none was found, although there are some of others: the same run, started twice, took the set
     /// without them, or EC2 does not show them yet.
     pub missing: Vec<VolumeId>,
 }
 
 /// How a call that creates came to its end.
-enum Made {
+enum Made<T> {
     /// It was answered.
-    Told(Vec<SnapshotId>),
+    Told(Vec<T>),
     /// It was not, or EC2 did it a moment ago; this was found.
     Found(Vec<Snapshot>),
 }
@@ -64,7 +64,7 @@ impl Ec2 {
                         .description(backup.description())
                         .tag_specifications(snapshot_tags(&backup.tags));
                     let made = self.caller.call("CreateSnapshot", Twice::Harmful, || call.clone().send()).await?;
-                    named("CreateSnapshot", made.snapshot_id.as_deref())
+                    named("CreateSnapshot", made.snapshot_id.map(|id| (volume.clone(), SnapshotId::from(id))))
                 } else {
                     let excluded: Vec<String> = backup.excluded_data().iter().map(ToString::to_string).collect();
                     let instance = InstanceSpecification::builder()
@@ -79,7 +79,11 @@ impl Ec2 {
                         .description(backup.description())
                         .tag_specifications(snapshot_tags(&backup.tags));
                     let made = self.caller.call("CreateSnapshots", Twice::Harmful, || call.clone().send()).await?;
-                    named("CreateSnapshots", made.snapshots().iter().filter_map(|it| it.snapshot_id()))
+                    let made = made.snapshots().iter().filter_map(|it| {
+                        let volume = VolumeId::from(it.volume_id().unwrap_or_default());
+                        Some((volume, SnapshotId::from(it.snapshot_id()?)))
+                    });
+                    named("CreateSnapshots", made)
                 }
             },
             async || {
@@ -95,7 +99,7 @@ impl Ec2 {
             Made::Told(made) => Taken { made, missing: Vec::new() },
             Made::Found(found) => {
                 let missing = missing(&found);
-                Taken { made: found.into_iter().map(|it| it.id).collect(), missing }
+                Taken { made: found.into_iter().map(|it| (it.volume(), it.id)).collect(), missing }
             }
         })
     }
@@ -129,7 +133,7 @@ impl Ec2 {
                         async { call.clone().customize().interceptor(presign).send().await }
                     })
                     .await?;
-                named("CopySnapshot", made.snapshot_id.as_deref())
+                named("CopySnapshot", made.snapshot_id.map(SnapshotId::from))
             },
             async || {
                 let mut found =
@@ -146,12 +150,12 @@ impl Ec2 {
     }
 
     /// Makes a call that creates, and after an open outcome looks whether it did, before making it once more.
-    async fn create_once_for_certain(
+    async fn create_once_for_certain<T>(
         &self,
-        create: impl AsyncFn() -> Result<Vec<SnapshotId>, Error>,
+        create: impl AsyncFn() -> Result<Vec<T>, Error>,
         look: impl AsyncFn() -> Result<Vec<Snapshot>, Error>,
         is_whole: impl Fn(&[Snapshot]) -> bool,
-    ) -> Result<Made, Error> {
+    ) -> Result<Made<T>, Error> {
         let (mut open, mut too_soon) = (0, 0);
         loop {
             let outcome = create().await;
@@ -195,8 +199,8 @@ impl Ec2 {
 }
 
 /// What was made, as the answer names it. One that names nothing does not say what happened.
-fn named<'a>(action: &'static str, ids: impl IntoIterator<Item = &'a str>) -> Result<Vec<SnapshotId>, Error> {
-    let made: Vec<SnapshotId> = ids.into_iter().map(SnapshotId::from).collect();
+fn named<T>(action: &'static str, made: impl IntoIterator<Item = T>) -> Result<Vec<T>, Error> {
+    let made: Vec<T> = made.into_iter().collect();
     if made.is_empty() {
         let message = "the answer names no snapshot".to_owned();
         return Err(Error { action, kind: Kind::Open, message });

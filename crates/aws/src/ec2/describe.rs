@@ -9,18 +9,21 @@ use aws_sdk_ec2::types::{Filter, LockState};
 use snapkeeper_core::{
     enrolment::Enrolment,
     ids::{ImageId, InstanceId, SnapshotId},
-    inventory::{Instance, Snapshot, Volume},
+    inventory::{Instance, InstanceState, Snapshot, Volume},
+    on_demand::Selection,
     tags,
 };
 
-use super::{Ec2, convert, filters};
+use super::{Ec2, convert, filter, filters};
 use crate::{
     call::Twice,
     error::{Error, Kind},
 };
 
 /// The largest page that EC2 gives.
-const PAGE: i32 = 1000;
+pub(super) const PAGE: i32 = 1000;
+/// How many values EC2 takes in one filter.
+const MAX_VALUES: usize = 200;
 
 impl Ec2 {
     /// Every instance of the region.
@@ -37,6 +40,50 @@ impl Ec2 {
     /// If any page could not be read.
     pub async fn instances_with_choice(&self) -> Result<Vec<Instance>, Error> {
         self.instances_where(with_tag(tags::BACKUP)).await
+    }
+
+    /// The instances that have a tag `Backup`, whatever it says, or the mark of those that we have stopped.
+    ///
+    /// # Errors
+    /// If any page could not be read.
+    pub async fn instances_with_choice_or_mark(&self) -> Result<Vec<Instance>, Error> {
+        let keys = [tags::BACKUP, tags::STOPPED].map(str::to_owned);
+        self.instances_where(vec![filter("tag-key".to_owned(), keys.into())]).await
+    }
+
+    /// The instances that have the mark of those that we have stopped.
+    ///
+    /// # Errors
+    /// If any page could not be read.
+    pub async fn marked_instances(&self) -> Result<Vec<Instance>, Error> {
+        self.instances_where(with_tag(tags::STOPPED)).await
+    }
+
+    /// The instances of a selection, whatever their state; of an empty one none.
+    ///
+    /// # Errors
+    /// If any page could not be read.
+    pub async fn instances_selected(&self, selection: &Selection) -> Result<Vec<Instance>, Error> {
+        let tags: Vec<Filter> = selection.tags.iter().map(|(key, values)| filter(tag(key), values.clone())).collect();
+        if selection.instances.is_empty() {
+            // without any filter EC2 would list every instance
+            return if tags.is_empty() { Ok(Vec::new()) } else { self.instances_where(tags).await };
+        }
+        let mut selected = Vec::new();
+        for ids in selection.instances.chunks(MAX_VALUES) {
+            let ids = filter("instance-id".to_owned(), ids.iter().map(ToString::to_string).collect());
+            selected.extend(self.instances_where(tags.iter().cloned().chain([ids]).collect()).await?);
+        }
+        Ok(selected)
+    }
+
+    /// The state of an instance; `None` if EC2 does not list it.
+    ///
+    /// # Errors
+    /// If that cannot be read.
+    pub async fn state_of(&self, id: &InstanceId) -> Result<Option<InstanceState>, Error> {
+        let this = [("instance-id".to_owned(), id.to_string())].into();
+        Ok(self.instances_where(filters(this)).await?.first().map(|instance| instance.state))
     }
 
     /// Whether an instance has certainly gone, or is going. It is taken to be there where that cannot be read.
@@ -206,7 +253,7 @@ fn with_tag(key: &str) -> Vec<Filter> {
 }
 
 /// Reads page after page until there is no token. A token that comes again would go round for ever: an error.
-async fn pages<T>(
+pub(super) async fn pages<T>(
     action: &'static str,
     mut page: impl AsyncFnMut(Option<String>) -> Result<(Vec<T>, Option<String>), Error>,
 ) -> Result<Vec<T>, Error> {

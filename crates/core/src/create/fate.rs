@@ -48,6 +48,11 @@ impl<'a> Existing<'a> {
         Self { run, backups: Backups::of(snapshots), of_this_run, undated }
     }
 
+    /// The same, where nothing that is undated is to be dated.
+    pub(super) fn without_undated(self) -> Self {
+        Self { undated: BTreeMap::new(), ..self }
+    }
+
     /// Whether the week, month or year of `day` has a good backup of the volume, other than `except`, that lives its
     /// full span.
     pub(super) fn covers(

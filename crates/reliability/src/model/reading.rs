@@ -233,6 +233,8 @@ fn as_instance(world: &World, id: &str, instance: &truth::Instance) -> Instance 
         launched: world.since.get(id).copied().unwrap_or_default(),
         root_device: instance.root.clone(),
         devices: instance.devices.iter().map(device).collect(),
+        root_is_store: false,
+        is_spot: false,
         tags: as_tags(&instance.tags),
     }
 }

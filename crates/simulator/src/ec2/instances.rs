@@ -1,28 +1,27 @@
-//! Instances: listed, started, stopped, terminated.
+//! Instances: listed. What starts and stops them is in [`super::power`].
 
-use crate::action::{Act, Read, act};
+use crate::action::{Read, act};
 use crate::ec2::filter::Field;
 use crate::ec2::listing::{Listing, Resource};
 use crate::model::ids::Kind;
 use crate::model::instance::{Instance, InstanceState};
 use crate::model::region::Region;
 use crate::model::tags::{Tags, tag_set};
-use crate::model::{Due, Here};
 use crate::wire::error::Error;
 use crate::wire::request::Params;
 use crate::wire::response::instant;
 use crate::wire::xml::Nodes;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-/// How long a terminated instance is still listed.
-const LISTED_AFTER_TERMINATION: Duration = Duration::from_hours(1);
+/// How a Spot instance is called. An instance on demand has no lifecycle.
+const SPOT: &str = "spot";
 
 impl Resource for Instance {
     const KIND: Kind = Kind::Instance;
     const FIELDS: &'static [Field<Instance>] = &[
         ("instance-id", |instance| vec![instance.id.clone()]),
         ("instance-state-name", |instance| vec![instance.state.as_str().to_owned()]),
+        ("instance-lifecycle", |instance| instance.spot.then(|| SPOT.to_owned()).into_iter().collect()),
         ("block-device-mapping.volume-id", |instance| instance.devices.values().cloned().collect()),
     ];
 
@@ -55,82 +54,6 @@ pub(super) fn describe(params: &Params) -> Read {
     }))
 }
 
-pub(super) fn start(params: &Params) -> Read {
-    Ok(change(instance_ids(params)?, InstanceState::Running, false))
-}
-
-pub(super) fn stop(params: &Params) -> Read {
-    params.flag("Force")?;
-    let hibernate = params.flag("Hibernate")?.unwrap_or_default();
-    Ok(change(instance_ids(params)?, InstanceState::Stopped, hibernate))
-}
-
-pub(super) fn terminate(params: &Params) -> Read {
-    Ok(change(instance_ids(params)?, InstanceState::Terminated, false))
-}
-
-fn instance_ids(params: &Params) -> Result<Vec<String>, Error> {
-    let ids = params.list("InstanceId");
-    if ids.is_empty() {
-        return Err(Error::missing("InstanceId"));
-    }
-    ids.into_iter().map(|id| Kind::Instance.check(id)).collect()
-}
-
-/// Takes instances to another state, by hibernating if so wished: all of them or none.
-fn change(ids: Vec<String>, to: InstanceState, hibernate: bool) -> Act {
-    act(move |here| {
-        for id in &ids {
-            let instance = here.region().instance(id)?;
-            let state = instance.state;
-            if hibernate && !instance.hibernation {
-                let message = format!("The instance '{id}' is not configured for hibernation.");
-                return Err(Error::new("UnsupportedHibernationConfiguration", message));
-            }
-            if state == InstanceState::Terminated && to != InstanceState::Terminated {
-                let message = format!("The instance '{id}' is not in a state from which it can be changed.");
-                return Err(Error::new("IncorrectInstanceState", message));
-            }
-        }
-        let mut changes = Vec::new();
-        for id in &ids {
-            let instance = here.region().instance(id)?;
-            let before = std::mem::replace(&mut instance.state, to);
-            if before != to {
-                instance.hibernated = hibernate;
-            }
-            if to == InstanceState::Terminated && before != InstanceState::Terminated {
-                release_volumes(here, id)?;
-                here.world.schedule(here.now + LISTED_AFTER_TERMINATION, here.place, Due::Instance(id.clone()));
-            }
-            changes.push(
-                Nodes::new()
-                    .text("instanceId", id)
-                    .nest("currentState", shape_state(to))
-                    .nest("previousState", shape_state(before)),
-            );
-        }
-        Ok(Nodes::new().items("instancesSet", changes))
-    })
-}
-
-/// Detaches the volumes of an instance that is going, and deletes those that go with it.
-fn release_volumes(here: &mut Here<'_>, id: &str) -> Result<(), Error> {
-    let region = here.region();
-    let volumes: Vec<String> = region.instance(id)?.devices.values().cloned().collect();
-    for volume in volumes {
-        let attachments = &region.volume(&volume)?.attachments;
-        let goes = attachments.iter().any(|one| one.instance_id == id && one.delete_on_termination);
-        // a volume that another instance has as well stays
-        let goes = goes && attachments.len() == 1;
-        region.detach(&volume, id);
-        if goes {
-            region.volumes.remove(&volume);
-        }
-    }
-    Ok(())
-}
-
 /// The instances that one call made.
 pub(super) fn reservation(id: &str, account: &str, instances: Vec<Nodes>) -> Nodes {
     Nodes::new().text("reservationId", id).text("ownerId", account).items("instancesSet", instances)
@@ -158,6 +81,7 @@ pub(super) fn shape(region: &Region, instance: &Instance) -> Nodes {
             "blockDeviceMapping",
             instance.devices.iter().map(|(device, id)| shape_device(region, instance, device, id)),
         )
+        .maybe("instanceLifecycle", instance.spot.then_some(SPOT))
         .text("virtualizationType", "hvm")
         .and(tag_set(&instance.tags))
         .and(if instance.hibernated { hibernated() } else { Nodes::new() })
@@ -185,64 +109,13 @@ fn hibernated() -> Nodes {
     Nodes::new().nest("stateReason", reason)
 }
 
-fn shape_state(state: InstanceState) -> Nodes {
+pub(super) fn shape_state(state: InstanceState) -> Nodes {
     Nodes::new().text("code", state.code()).text("name", state.as_str())
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::InstanceState;
-    use crate::testing::{Look as _, call, instance, simulator, volume};
-    use std::time::Duration;
-
-    const ACCOUNT: &str = "123456789012";
-
-    #[tokio::test(start_paused = true)]
-    async fn a_terminated_instance_is_listed_for_an_hour_and_takes_its_own_volumes_with_it() {
-        let sim = simulator();
-        let id = instance(&sim, "us-east-1");
-        let data = volume(&sim, "us-east-1");
-        let params = [("VolumeId", data.as_str()), ("InstanceId", id.as_str()), ("Device", "/dev/sdf")];
-        call(&sim, "us-east-1", "AttachVolume", &params).ok();
-        call(&sim, "us-east-1", "TerminateInstances", &[("InstanceId.1", &id)]).ok();
-
-        let volumes = sim.volumes(ACCOUNT, "us-east-1");
-        assert_eq!(volumes.iter().map(|volume| volume.id.as_str()).collect::<Vec<_>>(), [data.as_str()]);
-        assert!(volumes[0].attachments.is_empty());
-        let describe = || call(&sim, "us-east-1", "DescribeInstances", &[]).ok();
-        assert_eq!(describe().texts("name"), ["terminated"]);
-        assert!(describe().texts("volumeId").is_empty());
-        assert_eq!(
-            call(&sim, "us-east-1", "StartInstances", &[("InstanceId.1", &id)]).code(),
-            "IncorrectInstanceState"
-        );
-        sim.skip(Duration::from_hours(1));
-        assert!(describe().texts("instanceId").is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_an_instance_made_for_it_hibernates_and_says_so() {
-        let sim = simulator();
-        let (plain, launch) = (instance(&sim, "us-east-1"), [("ImageId", "ami-12345678"), ("MinCount", "1")]);
-        let made_for_it = [launch.as_slice(), &[("MaxCount", "1"), ("HibernationOptions.Configured", "true")]].concat();
-        let able = call(&sim, "us-east-1", "RunInstances", &made_for_it).ok().first("instanceId");
-        let change = |action: &str, params: &[(&str, &str)]| call(&sim, "us-east-1", action, params);
-        let reasons = || {
-            let codes = change("DescribeInstances", &[]).ok().texts("code");
-            codes.into_iter().filter(|code| code.starts_with("Client.")).collect::<Vec<_>>()
-        };
-        let both = [("InstanceId.1", able.as_str()), ("InstanceId.2", plain.as_str()), ("Hibernate", "true")];
-        assert_eq!(change("StopInstances", &both).code(), "UnsupportedHibernationConfiguration");
-        assert!(sim.instances(ACCOUNT, "us-east-1").iter().all(|one| one.state == InstanceState::Running));
-
-        change("StopInstances", &[("InstanceId.1", &able), ("Hibernate", "true")]).ok();
-        assert_eq!(reasons(), ["Client.UserInitiatedHibernate"]);
-        let hibernated = sim.instances(ACCOUNT, "us-east-1").into_iter().find(|one| one.id == able).unwrap();
-        assert_eq!((hibernated.state, hibernated.hibernated), (InstanceState::Stopped, true));
-        change("StartInstances", &[("InstanceId.1", &able)]).ok();
-        change("StopInstances", &[("InstanceId.1", &able)]).ok();
-        assert!(reasons().is_empty(), "stopped, not hibernated");
-    }
+    use crate::testing::{Look as _, call, instance, simulator};
 
     #[tokio::test(start_paused = true)]
     async fn page_size_and_ids_do_not_go_together() {

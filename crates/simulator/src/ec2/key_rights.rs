@@ -21,6 +21,14 @@ pub(super) fn may_copy(here: &Here<'_>, from: Option<&str>, to: Option<&str>) ->
     from.is_none_or(|key| may(key, TO_READ)) && to.is_none_or(|key| may(key, TO_WRITE))
 }
 
+/// Whether the caller's policy lets EC2 start an instance with a volume that has this key.
+///
+/// Source: "Requirements for Amazon EBS encryption": `kms:CreateGrant`. The other actions that stand there are those of
+/// whoever makes a volume.
+pub(super) fn may_start(here: &Here<'_>, key: &str) -> bool {
+    here.policy.is_none_or(|policy| may_use(policy, &here.place.account, key, &["CreateGrant"]))
+}
+
 fn may_use(policy: &Policy, caller: &str, key: &str, actions: &[&str]) -> bool {
     let Some(Place { account, region }) = Place::of_arn(key) else { return false };
     // the policy of EBS's own key lets everyone in its account use it by way of EC2. What is not modelled is a policy

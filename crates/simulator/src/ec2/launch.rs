@@ -6,12 +6,12 @@ use crate::ec2::images::unavailable;
 use crate::ec2::instances::{self, reservation};
 use crate::ec2::tags;
 use crate::ec2::volumes::check_zone;
-use crate::model::Here;
 use crate::model::ids::Kind;
 use crate::model::image::ImageState;
 use crate::model::instance::{Instance, InstanceState};
 use crate::model::tags::Tags;
 use crate::model::volume::{Attachment, Volume};
+use crate::model::{Due, Here};
 use crate::wire::error::Error;
 use crate::wire::request::Params;
 use crate::wire::xml::Nodes;
@@ -31,6 +31,7 @@ struct Launch {
     zone: Option<String>,
     mappings: Vec<Mapping>,
     hibernation: bool,
+    spot: bool,
     instance_tags: Tags,
     volume_tags: Tags,
 }
@@ -56,6 +57,7 @@ pub(super) fn run(params: &Params) -> Read {
         zone: params.text("Placement.AvailabilityZone").map(str::to_owned),
         mappings: mappings(params)?,
         hibernation: params.flag("HibernationOptions.Configured")?.unwrap_or_default(),
+        spot: is_spot(params)?,
         instance_tags,
         volume_tags,
     };
@@ -73,6 +75,15 @@ pub(super) fn run(params: &Params) -> Read {
     }))
 }
 
+/// Whether Spot instances are wished for. Only one-time requests are modelled, which is what a request is by default.
+fn is_spot(params: &Params) -> Result<bool, Error> {
+    match params.text("InstanceMarketOptions.MarketType") {
+        None => Ok(false),
+        Some("spot") => Ok(true),
+        Some(other) => Err(Error::invalid_value("InstanceMarketOptions.MarketType", other)),
+    }
+}
+
 /// Starts all instances, or none.
 fn start(here: &mut Here<'_>, launch: &Launch) -> Result<Vec<String>, Error> {
     let zone = launch.zone.clone().unwrap_or_else(|| format!("{}a", here.place.region));
@@ -87,14 +98,16 @@ fn start(here: &mut Here<'_>, launch: &Launch) -> Result<Vec<String>, Error> {
             reservation_id: reservation_id.clone(),
             image_id: launch.image_id.clone(),
             instance_type: launch.instance_type.clone(),
-            state: InstanceState::Running,
+            state: InstanceState::Pending,
             launched_at: here.now,
             availability_zone: zone.clone(),
             root_device: boot.root_device.clone(),
             devices: std::collections::BTreeMap::new(),
             hibernation: launch.hibernation,
             hibernated: false,
+            spot: launch.spot,
             tags: launch.instance_tags.clone(),
+            falls_back: false,
         };
         let mut volumes = Vec::new();
         for mapping in &mappings {
@@ -107,6 +120,10 @@ fn start(here: &mut Here<'_>, launch: &Launch) -> Result<Vec<String>, Error> {
             volumes.push((mapping.volume.draft(here, &zone, &launch.volume_tags)?, attachment));
         }
         drafts.push((instance, volumes));
+    }
+    let runs_at = here.now + here.world.start_time;
+    for (instance, _) in &drafts {
+        here.world.schedule(runs_at, here.place, Due::Change(instance.id.clone()));
     }
     let region = here.region();
     let mut ids = Vec::new();
@@ -175,10 +192,7 @@ fn overridden(of_image: Vec<Mapping>, of_caller: &[Mapping]) -> Vec<Mapping> {
 fn answer(here: &mut Here<'_>, ids: &[String]) -> Result<Nodes, Error> {
     let account = here.place.account.clone();
     let region = here.region();
-    let mut started: Vec<Instance> = ids.iter().map(|id| region.instance(id).cloned()).collect::<Result<_, _>>()?;
-    for instance in &mut started {
-        instance.state = InstanceState::Pending;
-    }
+    let started: Vec<Instance> = ids.iter().map(|id| region.instance(id).cloned()).collect::<Result<_, _>>()?;
     let shapes: Vec<Nodes> = started.iter().map(|instance| instances::shape(region, instance)).collect();
     let reservation_id = started.first().map(|instance| instance.reservation_id.as_str()).unwrap_or_default();
     Ok(reservation(reservation_id, &account, shapes))

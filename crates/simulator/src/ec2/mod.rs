@@ -11,6 +11,7 @@ mod launch;
 mod listing;
 mod locks;
 mod page;
+mod power;
 mod regions;
 mod snapshots;
 mod tags;
@@ -27,9 +28,9 @@ pub(crate) fn read(action: &str, params: &Params) -> Read {
     match action {
         "RunInstances" => launch::run(params),
         "DescribeInstances" => instances::describe(params),
-        "StartInstances" => instances::start(params),
-        "StopInstances" => instances::stop(params),
-        "TerminateInstances" => instances::terminate(params),
+        "StartInstances" => power::start(params),
+        "StopInstances" => power::stop(params),
+        "TerminateInstances" => power::terminate(params),
         "CreateVolume" => volumes::create(params),
         "DescribeVolumes" => volumes::describe(params),
         "AttachVolume" => volumes::attach(params),

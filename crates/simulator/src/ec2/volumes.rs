@@ -84,7 +84,7 @@ pub(super) fn attach(params: &Params) -> Read {
         let region = here.region();
         let volume = region.volume(&volume_id)?.clone();
         let instance = region.instance(&instance_id)?;
-        if instance.state == InstanceState::Terminated {
+        if !matches!(instance.state, InstanceState::Running | InstanceState::Stopped) {
             return Err(Error::new(
                 "IncorrectState",
                 format!("Instance '{instance_id}' is not 'running' or 'stopped'."),
@@ -128,7 +128,7 @@ pub(super) fn detach(params: &Params) -> Read {
             });
         };
         let instance = region.instance(&attachment.instance_id)?;
-        if instance.root_volume() == Some(volume_id.as_str()) && instance.state == InstanceState::Running {
+        if instance.root_volume() == Some(volume_id.as_str()) && instance.state != InstanceState::Stopped {
             return Err(Error::new("OperationNotPermitted", "Unable to detach root volume from running instance"));
         }
         region.detach(&volume_id, &attachment.instance_id);

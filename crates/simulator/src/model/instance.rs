@@ -17,7 +17,7 @@ pub struct Instance {
     pub instance_type: String,
     /// Its state.
     pub state: InstanceState,
-    /// When it was made.
+    /// When it was made, or last started.
     pub launched_at: DateTime<Utc>,
     /// Where it runs.
     pub availability_zone: String,
@@ -29,8 +29,12 @@ pub struct Instance {
     pub hibernation: bool,
     /// Whether it was stopped by hibernating.
     pub hibernated: bool,
+    /// Whether it is a Spot instance of a one-time request, which nobody can stop.
+    pub spot: bool,
     /// Its tags.
     pub tags: Tags,
+    /// Whether it stops again instead of running, as soon as it has started.
+    pub(crate) falls_back: bool,
 }
 
 impl Instance {
@@ -40,13 +44,15 @@ impl Instance {
     }
 }
 
-/// The state of an instance. A change is done at once, but the answer to `RunInstances` still says `pending`, as in EC2.
+/// The state of an instance. Starting and stopping take the time that is configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstanceState {
     /// It is being started.
     Pending,
     /// It runs.
     Running,
+    /// It is being stopped.
+    Stopping,
     /// It is stopped.
     Stopped,
     /// It is gone, and listed for an hour more.
@@ -58,6 +64,7 @@ impl InstanceState {
         match self {
             InstanceState::Pending => "pending",
             InstanceState::Running => "running",
+            InstanceState::Stopping => "stopping",
             InstanceState::Stopped => "stopped",
             InstanceState::Terminated => "terminated",
         }
@@ -68,6 +75,7 @@ impl InstanceState {
             InstanceState::Pending => 0,
             InstanceState::Running => 16,
             InstanceState::Terminated => 48,
+            InstanceState::Stopping => 64,
             InstanceState::Stopped => 80,
         }
     }

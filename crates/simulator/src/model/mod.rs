@@ -48,6 +48,8 @@ impl Place {
 pub(crate) enum Due {
     /// This snapshot's creation ends, well or not.
     Snapshot(String),
+    /// This instance has been stopped, or runs.
+    Change(String),
     /// This terminated instance is no longer listed.
     Instance(String),
 }
@@ -58,6 +60,8 @@ pub(crate) struct World {
     pub(crate) ids: Ids,
     pub(crate) snapshot_time: Duration,
     pub(crate) copy_time: Duration,
+    pub(crate) start_time: Duration,
+    pub(crate) stop_time: Duration,
     pub(crate) snapshot_limit: usize,
     pub(crate) copies_at_once: usize,
     pub(crate) page_size: usize,
@@ -83,6 +87,8 @@ impl World {
             ids: Ids::new(config.seed),
             snapshot_time: config.snapshot_time,
             copy_time: config.copy_time,
+            start_time: config.start_time,
+            stop_time: config.stop_time,
             snapshot_limit: config.snapshot_limit,
             copies_at_once: config.copies_at_once,
             page_size: config.page_size,
@@ -130,7 +136,7 @@ impl World {
                 hurried.push(id.clone());
                 false
             }
-            Due::Snapshot(_) | Due::Instance(_) => true,
+            Due::Snapshot(_) | Due::Change(_) | Due::Instance(_) => true,
         });
         for id in hurried {
             // one that was deleted is not there, but still counts as concurrent
@@ -153,6 +159,7 @@ impl World {
             let region = self.region(&place);
             match due {
                 Due::Snapshot(id) => region.end_snapshot(&id),
+                Due::Change(id) => region.end_change(&id),
                 Due::Instance(id) => {
                     region.instances.remove(&id);
                 }

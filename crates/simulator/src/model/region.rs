@@ -3,7 +3,7 @@
 use crate::model::Place;
 use crate::model::ids::Kind;
 use crate::model::image::{Image, ImageState};
-use crate::model::instance::Instance;
+use crate::model::instance::{Instance, InstanceState};
 use crate::model::keys::{self, DEFAULT_KEY};
 use crate::model::snapshot::{Fate, Snapshot, SnapshotState, Work};
 use crate::model::tags::Tags;
@@ -107,6 +107,18 @@ impl Region {
             self.under_way.remove(id);
         }
         self.end_images_of(id);
+    }
+
+    /// Ends what an instance is at, unless it has been terminated meanwhile.
+    pub(crate) fn end_change(&mut self, id: &str) {
+        if let Some(instance) = self.instances.get_mut(id) {
+            instance.state = match instance.state {
+                InstanceState::Pending if instance.falls_back => InstanceState::Stopped,
+                InstanceState::Pending => InstanceState::Running,
+                InstanceState::Stopping => InstanceState::Stopped,
+                done @ (InstanceState::Running | InstanceState::Stopped | InstanceState::Terminated) => done,
+            };
+        }
     }
 
     /// Ends the making of the images that this snapshot is for, if it was the last one they waited for, or failed.

@@ -1,0 +1,193 @@
+//! The mail about snapshots that were asked for.
+
+use std::collections::BTreeSet;
+
+use super::Notice;
+use crate::{plain::plain, plan::Finding, run::Run};
+
+/// How a request went.
+#[derive(Clone, Debug, Default)]
+pub struct News<'a> {
+    /// The snapshots that were taken.
+    pub taken: Vec<Row<'a>>,
+    /// What failed, and why.
+    pub failed: Vec<(&'a str, &'a str)>,
+    /// What was not begun or not ended, and why.
+    pub unfinished: Vec<(&'a str, &'a str)>,
+    /// What was left alone, and why.
+    pub kept: Vec<(&'a str, &'a str)>,
+    /// What the operator should know.
+    pub findings: &'a [Finding],
+}
+
+/// One snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// Of which instance.
+    pub instance: &'a str,
+    /// Of which volume.
+    pub volume: &'a str,
+    /// Its id.
+    pub snapshot: &'a str,
+}
+
+impl Notice {
+    /// Tells how a request went: in the subject how much, then a table, then what went wrong and what to do.
+    pub fn on_demand(run: &Run, label: Option<&str>, news: &News<'_>) -> Self {
+        let label = label.map(plain);
+        let mut lines = vec![match &label {
+            Some(label) => format!("Region {}, as of {}: {label}.", run.region, run.stamp()),
+            None => format!("Region {}, as of {}.", run.region, run.stamp()),
+        }];
+        lines.extend(table(news));
+        for (heading, list) in [("Failed", &news.failed), ("Unfinished", &news.unfinished), ("Left alone", &news.kept)]
+        {
+            if !list.is_empty() {
+                lines.push(format!("\n{heading}"));
+                lines.extend(list.iter().map(|(resource, why)| format!("- {}: {}", plain(resource), plain(why))));
+            }
+        }
+        if !news.findings.is_empty() {
+            lines.push("\nTo look at".to_owned());
+            lines.extend(news.findings.iter().map(|Finding { resource, what, todo, .. }| {
+                format!("- {}: {}\n  → {}", plain(resource), plain(what), plain(todo))
+            }));
+        }
+        if !news.failed.is_empty() || !news.unfinished.is_empty() {
+            lines.push(
+                "\n→ What was taken stays. See to the causes, then ask again for these instances only. \
+                 An instance that is said to be stopped still is started by the next run of the creator, \
+                 or now by `snapkeeper snapshot --recover`."
+                    .to_owned(),
+            );
+        }
+        Self::new(&subject(run, label.as_deref(), news), lines)
+    }
+}
+
+/// `Snapkeeper us-east-1: 1 failed, 3 snapshots of 2 instances taken (before upgrade)`.
+fn subject(run: &Run, label: Option<&str>, news: &News<'_>) -> String {
+    let instances: BTreeSet<&str> = news.taken.iter().map(|row| row.instance).collect();
+    let taken = match news.taken.len() {
+        0 => "no snapshot taken".to_owned(),
+        number => format!("{} of {} taken", count(number, "snapshot"), count(instances.len(), "instance")),
+    };
+    let wrong = [(news.failed.len(), "failed, "), (news.unfinished.len(), "unfinished, ")];
+    let wrong = wrong.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}"));
+    let label = label.map_or_else(String::new, |label| format!(" ({label})"));
+    format!("Snapkeeper {}: {}{taken}{label}", run.region, wrong.collect::<String>())
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Instance, volume, snapshot and result of all that was to be taken.
+fn table(news: &News<'_>) -> Vec<String> {
+    const NONE: &str = "-";
+    let not_taken = |list: &[(&str, &str)], result: &str| -> Vec<[String; 4]> {
+        let row = |resource: &str| {
+            let (instance, volume) = if resource.starts_with("vol-") { (NONE, resource) } else { (resource, NONE) };
+            [instance, volume, NONE, result].map(plain)
+        };
+        list.iter().map(|(resource, _)| row(resource)).collect()
+    };
+    let mut rows = vec![["Instance", "Volume", "Snapshot", "Result"].map(str::to_owned)];
+    rows.extend(news.taken.iter().map(|row| [row.instance, row.volume, row.snapshot, "taken"].map(plain)));
+    rows.extend(not_taken(&news.failed, "failed"));
+    rows.extend(not_taken(&news.unfinished, "unfinished"));
+    rows.extend(not_taken(&news.kept, "left alone"));
+    if rows.len() == 1 {
+        return Vec::new();
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let (instances, volumes, snapshots) = (width(0), width(1), width(2));
+    let line = |[instance, volume, snapshot, result]: &[String; 4]| {
+        format!("{instance:instances$}  {volume:volumes$}  {snapshot:snapshots$}  {result}")
+    };
+    std::iter::once(String::new()).chain(rows.iter().map(line)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{fixtures::run, plan::FindingKind};
+
+    const RUN: &str = "2026-11-21T05:00:07Z";
+
+    fn taken() -> Vec<Row<'static>> {
+        let row = |instance, volume, snapshot| Row { instance, volume, snapshot };
+        vec![row("i-1", "vol-a", "snap-1"), row("i-1", "vol-b", "snap-22"), row("i-2", "vol-c", "snap-3")]
+    }
+
+    #[test]
+    fn the_subject_says_it_all() {
+        #[track_caller]
+        fn check(news: &News<'_>, label: Option<&str>, expected: &str) {
+            assert_eq!(Notice::on_demand(&run(RUN), label, news).subject, format!("Snapkeeper us-east-1: {expected}"));
+        }
+        let all = News { taken: taken(), ..News::default() };
+        check(&all, Some("before upgrade"), "3 snapshots of 2 instances taken (before upgrade)");
+        check(&all, None, "3 snapshots of 2 instances taken");
+        let one = News { taken: taken().split_off(2), ..News::default() };
+        check(&one, None, "1 snapshot of 1 instance taken");
+        let failed = || vec![("i-3", "it is running")];
+        let some = News { taken: taken(), failed: failed(), unfinished: failed(), ..News::default() };
+        check(&some, Some("x"), "1 failed, 1 unfinished, 3 snapshots of 2 instances taken (x)");
+        check(&News { failed: failed(), ..News::default() }, None, "1 failed, no snapshot taken");
+        check(&News::default(), Some("a\nb"), r"no snapshot taken (a\nb)");
+    }
+
+    #[test]
+    fn the_text_is_a_table_and_what_went_wrong() {
+        let findings = [Finding {
+            kind: FindingKind::UnreadableTag,
+            resource: "i-1".to_owned(),
+            what: "tag Retention is \"x\"".to_owned(),
+            since: None,
+            todo: "mend it".to_owned(),
+        }];
+        let news = News {
+            taken: taken(),
+            failed: vec![("i-3", "it is running\n- i-4: fine"), ("vol-d", "IncorrectState")],
+            kept: vec![("i-5", "terminated")],
+            findings: &findings,
+            ..News::default()
+        };
+        let body = Notice::on_demand(&run(RUN), Some("before upgrade"), &news).body;
+        let (text, advice) = body.split_once("\n→ ").unwrap();
+        assert_eq!(
+            text,
+            "Region us-east-1, as of 2026-11-21T05:00:07Z: before upgrade.
+
+Instance  Volume  Snapshot  Result
+i-1       vol-a   snap-1    taken
+i-1       vol-b   snap-22   taken
+i-2       vol-c   snap-3    taken
+i-3       -       -         failed
+-         vol-d   -         failed
+i-5       -       -         left alone
+
+Failed
+- i-3: it is running\\n- i-4: fine
+- vol-d: IncorrectState
+
+Left alone
+- i-5: terminated
+
+To look at
+- i-1: tag Retention is \"x\"
+  → mend it
+"
+        );
+        assert!(advice.starts_with("What was taken stays."), "{advice}");
+    }
+
+    #[test]
+    fn where_all_went_well_nothing_is_to_be_done() {
+        let news = News { taken: taken(), ..News::default() };
+        let body = Notice::on_demand(&run(RUN), None, &news).body;
+        assert!(body.starts_with("Region us-east-1, as of 2026-11-21T05:00:07Z.\n\nInstance"), "{body}");
+        assert!(body.ends_with("snap-3    taken\n"), "{body}");
+    }
+}

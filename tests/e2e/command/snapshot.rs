@@ -1,0 +1,228 @@
+//! `snapkeeper snapshot`, as a user runs it. What comes of each option is in `on_demand`.
+
+use std::{
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+use snapkeeper_simulator::{Config, Simulator};
+use snapkeeper_tests::{
+    World,
+    binaries::binary,
+    operator::{Operator, tag},
+    world::{START, instant},
+};
+use tokio::process::{Child, Command};
+
+use super::{err, out, snapkeeper};
+
+const HERE: &str = "us-east-1";
+const MARK: &str = "Snapkeeper_Stopped";
+
+/// A world in which an instance takes half a minute to stop.
+async fn slow() -> World {
+    let stop_time = Duration::from_secs(30);
+    World::listening(Simulator::new(Config { stop_time, ..Config::starting(instant(START)) })).await
+}
+
+/// The command, under way.
+fn begun(world: &World, arguments: &[&str]) -> Child {
+    let mut command = binary("snapkeeper");
+    command.arg("snapshot").args(arguments).args(["--region", HERE, "--endpoint-url", &world.endpoint().unwrap()]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Command::from(command).kill_on_drop(true).spawn().unwrap()
+}
+
+/// The end of a command, while the time of its world passes.
+async fn ended(world: &World, mut child: Child) -> Output {
+    for _ in 0..240 {
+        if child.try_wait().unwrap().is_some() {
+            return child.wait_with_output().await.unwrap();
+        }
+        world.pass(Duration::from_secs(5)).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    panic!("it does not end");
+}
+
+async fn until_it_stops(operator: &Operator, instance: &str) {
+    for _ in 0..600 {
+        if operator.state(instance).await == "stopping" {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it is not stopped");
+}
+
+#[tokio::test]
+async fn what_cannot_be_understood_is_told_and_nothing_is_asked_of_aws() {
+    const ID: &str = "i-0123456789abcdef0";
+    for (arguments, told) in [
+        (&["--label", "before"][..], "neither instances nor tags"),
+        (&[], "neither instances nor tags"),
+        (&["--filter", "{}"], "--filter: neither instances nor tags"),
+        (&["--filter", "{"], "not JSON"),
+        (&["--filter", r#"{"instance": ["i-0123456789abcdef0"]}"#], "--filter: it has the key `instance`"),
+        (&["--filter", r#"{"tags": {"Env": "PROD"}}"#], "--filter: tags has the key `Env`"),
+        (&["-i", ID, "--filter", r#"{"tags": {}}"#], "--filter: tags is {}"),
+        (&["-i", "web-1"], "instances has \"web-1\""),
+        (&["-t", "Env"], "expected KEY=VALUE"),
+        (&["-t", "=PROD"], "expected a key before `=`"),
+        (&["-t", "tag:Env=PROD"], "expected Env=PROD"),
+        (&["-i", ID, "-s", "-p"], "cannot be used with"),
+        (&["-i", ID, "--retention", "2weeks"], "retention is \"2weeks\""),
+        (&["-i", ID, "--protected", "--retention", "7d"], "never expires"),
+        (&["-i", ID, "--sns-arn", "alerts"], "sns-arn is \"alerts\""),
+        (&["-i", ID, "--sns-arn-error", "alerts"], "sns-arn-error is \"alerts\""),
+        (&["--recover", "-i", ID], "cannot be used with"),
+        (&["--recover", "--stop"], "cannot be used with"),
+        (&[ID], "unexpected argument"),
+    ] {
+        let output = snapkeeper(None, &[&["snapshot", "--region", HERE][..], arguments].concat()).await;
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(err(&output).contains(told), "{arguments:?}: {}", err(&output));
+        assert_eq!(out(&output), "", "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn flags_and_filter_add_up() {
+    let world = World::listener().await;
+    let operator = world.operator(HERE).await;
+    let mut ids = Vec::new();
+    for (env, name) in [("PROD", "web-1"), ("TEST", "web-2"), ("DEV", "web-3"), ("PROD", "db-1")] {
+        ids.push(operator.run_instance(&[], &[("Env", env), ("Name", name)]).await);
+    }
+    let filter = format!(r#"{{"instances": ["{}", "{}"], "tags": {{"tag:Env": "PROD"}}}}"#, ids[0], ids[0]);
+    let arguments = ["snapshot", "--region", HERE, "-f", &filter, "-i", &ids[1], "-t", "Env=TEST", "Name=web-*"];
+    let output = snapkeeper(Some(&world), &arguments).await;
+    assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
+    let taken = operator.automated().await;
+    let mut of: Vec<String> = taken.iter().filter_map(|snapshot| tag(snapshot, "Source_InstanceId")).collect();
+    of.sort_unstable();
+    let mut expected = vec![ids[0].clone(), ids[1].clone()];
+    expected.sort_unstable();
+    assert_eq!(of, expected);
+    assert!(taken.iter().all(|snapshot| tag(snapshot, "Scripted").as_deref() == Some("Yes")));
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_what_would_be_taken_and_does_nothing() {
+    let world = World::listener().await;
+    let operator = world.operator(HERE).await;
+    let instance = operator.run_instance(&["/dev/sdf"], &[("Name", "web")]).await;
+    let arguments = ["snapshot", "--region", HERE, "-i", &instance, "--stop", "--protected", "--dry-run", "--wait"];
+    let output = snapkeeper(Some(&world), &arguments).await;
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let text = out(&output);
+    let expected = format!(
+        "  would stop {instance}; snapshot 2 volumes of {instance} (web) together, kept forever; start it again"
+    );
+    assert_eq!(text.lines().nth(1), Some(expected.as_str()), "{text}");
+    assert_eq!(err(&output), "");
+    assert!(operator.automated().await.is_empty());
+    assert_eq!(operator.state(&instance).await, "running");
+}
+
+#[tokio::test]
+async fn an_instance_that_is_not_there_is_named_and_nothing_is_taken() {
+    let world = World::listener().await;
+    let operator = world.operator(HERE).await;
+    let instance = operator.run_instance(&[], &[]).await;
+    let arguments = ["snapshot", "--region", HERE, "-i", &instance, "i-0123456789abcdef0", "--stop"];
+    let output = snapkeeper(Some(&world), &arguments).await;
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    assert!(out(&output).contains("✗ failed i-0123456789abcdef0: "), "{}", out(&output));
+    assert!(operator.automated().await.is_empty());
+    assert_eq!(operator.state(&instance).await, "running");
+}
+
+#[tokio::test]
+async fn with_wait_it_ends_when_all_is_completed_and_fails_with_what_is_not() {
+    let world = World::listener().await;
+    let operator = world.operator(HERE).await;
+    let (good, bad) = (operator.run_instance(&["/dev/sdf"], &[]).await, operator.run_instance(&[], &[]).await);
+    let output = ended(&world, begun(&world, &["-i", &good, "--wait", "--output", "json"])).await;
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON document on standard output");
+    let made = report["applied"][0]["made"].as_array().map_or(0, Vec::len);
+    assert_eq!(made, 2, "{report}");
+    let mut states = operator.automated().await.into_iter().map(|snapshot| snapshot.state);
+    assert!(states.all(|state| state.is_some_and(|state| state.as_str() == "completed")));
+    assert_eq!(err(&output), "", "no bars in a pipe");
+
+    let volume = operator.volumes(&bad).await.into_values().next().unwrap();
+    world.simulator().fail_snapshots_of(&volume, 1);
+    let output = ended(&world, begun(&world, &["-i", &bad, "--wait"])).await;
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    assert!(out(&output).contains(": ended in error ("), "{}", out(&output));
+}
+
+#[tokio::test]
+async fn with_verbose_each_step_is_told_on_standard_error() {
+    let world = World::listener().await;
+    let operator = world.operator(HERE).await;
+    let instance = operator.run_instance(&[], &[]).await;
+    let output = ended(&world, begun(&world, &["-i", &instance, "--stop", "--verbose", "--output", "json"])).await;
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(err(&output).contains(&instance), "{}", err(&output));
+    serde_json::from_slice::<Value>(&output.stdout).expect("one JSON document on standard output");
+}
+
+/// Twice, and by `kill` as well: before the instance is started again, nothing ends the command.
+#[cfg(unix)]
+#[tokio::test]
+async fn after_ctrl_c_what_was_stopped_is_started() {
+    let world = slow().await;
+    let operator = world.operator(HERE).await;
+    let instance = operator.run_instance(&[], &[]).await;
+    world.pass(Duration::from_mins(1)).await;
+    let child = begun(&world, &["-i", &instance, "--stop", "--wait"]);
+    until_it_stops(&operator, &instance).await;
+    let id = child.id().expect("it is under way").to_string();
+    for signal in ["-INT", "-HUP", "-INT", "-TERM"] {
+        let sent = Command::new("kill").args([signal, &id]).status().await.unwrap();
+        assert!(sent.success(), "{signal}");
+        // signals that come together count as one
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let output = ended(&world, child).await;
+    assert_eq!(output.status.code(), Some(1), "{}{}", out(&output), err(&output));
+    assert_eq!(err(&output).matches("interrupted: nothing new is begun").count(), 3, "{}", err(&output));
+    world.pass(Duration::from_mins(1)).await;
+    assert_eq!(operator.state(&instance).await, "running");
+    assert_eq!(operator.tag_of_instance(&instance, MARK).await, None);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_a_killed_run_has_stopped_is_started_by_recover() {
+    let world = slow().await;
+    let operator = world.operator(HERE).await;
+    let instance = operator.run_instance(&[], &[]).await;
+    let by_operator = operator.run_instance(&[], &[]).await;
+    world.pass(Duration::from_mins(1)).await;
+    operator.stop(&by_operator).await;
+    let mut child = begun(&world, &["-i", &instance, "--stop"]);
+    until_it_stops(&operator, &instance).await;
+    child.kill().await.unwrap();
+    world.pass(Duration::from_mins(1)).await;
+    assert_eq!(operator.state(&instance).await, "stopped");
+    assert!(operator.tag_of_instance(&instance, MARK).await.is_some());
+
+    let dry = snapkeeper(Some(&world), &["snapshot", "--recover", "--dry-run", "--region", HERE]).await;
+    assert_eq!(dry.status.code(), Some(0), "{}", err(&dry));
+    assert!(out(&dry).contains(&format!("would start {instance}, ")), "{}", out(&dry));
+    assert_eq!(operator.state(&instance).await, "stopped");
+
+    let output = ended(&world, begun(&world, &["--recover"])).await;
+    assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
+    assert!(out(&output).contains(&format!("✓ start {instance}, ")), "{}", out(&output));
+    world.pass(Duration::from_mins(1)).await;
+    assert_eq!(operator.state(&instance).await, "running");
+    assert_eq!(operator.tag_of_instance(&instance, MARK).await, None);
+    assert_eq!(operator.state(&by_operator).await, "stopped", "nobody's but the operator's");
+    assert!(operator.automated().await.is_empty(), "nothing is taken");
+}
