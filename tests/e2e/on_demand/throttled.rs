@@ -16,7 +16,8 @@ const CHANGES: [(&str, u64); 6] = [
     ("StopInstances", 2),
     ("CreateSnapshots", 1),
     ("CreateSnapshot", 2),
-    ("StartInstances", 2),
+    // each of them once as a dry run
+    ("StartInstances", 4),
     ("DeleteTags", 2),
 ];
 
