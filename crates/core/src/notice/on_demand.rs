@@ -87,8 +87,12 @@ fn table(news: &News<'_>) -> Vec<String> {
     const NONE: &str = "-";
     let not_taken = |list: &[(&str, &str)], result: &str| -> Vec<[String; 4]> {
         let row = |resource: &str| {
-            let (instance, volume) = if resource.starts_with("vol-") { (NONE, resource) } else { (resource, NONE) };
-            [instance, volume, NONE, result].map(plain)
+            let row = match resource.split_once('-') {
+                Some(("vol", _)) => [NONE, resource, NONE, result],
+                Some(("snap", _)) => [NONE, NONE, resource, result],
+                _ => [resource, NONE, NONE, result],
+            };
+            row.map(plain)
         };
         list.iter().map(|(resource, _)| row(resource)).collect()
     };
@@ -150,6 +154,7 @@ mod tests {
         let news = News {
             taken: taken(),
             failed: vec![("i-3", "it is running\n- i-4: fine"), ("vol-d", "IncorrectState")],
+            unfinished: vec![("snap-9", "it is still pending")],
             kept: vec![("i-5", "terminated")],
             findings: &findings,
             ..News::default()
@@ -166,11 +171,15 @@ i-1       vol-b   snap-22   taken
 i-2       vol-c   snap-3    taken
 i-3       -       -         failed
 -         vol-d   -         failed
+-         -       snap-9    unfinished
 i-5       -       -         left alone
 
 Failed
 - i-3: it is running\\n- i-4: fine
 - vol-d: IncorrectState
+
+Unfinished
+- snap-9: it is still pending
 
 Left alone
 - i-5: terminated

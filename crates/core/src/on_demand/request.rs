@@ -105,7 +105,7 @@ impl Request {
                 .text(LABEL, "one line of at most 100 characters", |text| is_label(text).then(|| text.to_owned())),
             mode,
             protected: reader.flag(PROTECTED),
-            retention: reader.text(RETENTION, retention::EXPECTED, |text| text.parse().ok()),
+            retention: reader.text(RETENTION, retention::EXPECTED, |text| apart(text).parse().ok()),
             topic: reader.text(TOPIC, TopicArn::EXPECTED, |text| text.parse().ok()),
             error_topic: reader.text(ERROR_TOPIC, TopicArn::EXPECTED, |text| text.parse().ok()),
             verbose: reader.flag(VERBOSE),
@@ -118,6 +118,18 @@ impl Request {
         }
         reader.end(request)
     }
+}
+
+/// Spans that stand close together, `7d4w`, as the tag has them: `7d 4w`.
+fn apart(text: &str) -> String {
+    let mut spaced = String::new();
+    for character in text.chars() {
+        if character.is_ascii_digit() && spaced.ends_with(|before: char| before.is_ascii_alphabetic()) {
+            spaced.push(' ');
+        }
+        spaced.push(character);
+    }
+    spaced
 }
 
 impl Selection {
@@ -369,6 +381,10 @@ mod tests {
         check(with("sns-arn-error", json!(1)), &["sns-arn-error is 1"]);
         check(with("label", json!("a\nb")), &["label is"]);
         check(with("label", json!("x".repeat(101))), &["label is"]);
+        for together in ["7d4w", "7d 4w", "7D,4w"] {
+            let request = Request::from_json(&with("retention", json!(together))).unwrap();
+            assert_eq!(request.retention, Some("7d 4w".parse().unwrap()), "{together}");
+        }
         check(with("retention", json!("2weeks")), &["retention is \"2weeks\": expected 7, 7d"]);
         check(with("retention", json!(7)), &["retention is 7"]);
         let mut both = with("stop", json!(true));
