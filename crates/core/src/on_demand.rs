@@ -8,6 +8,8 @@ pub mod restart;
 
 use std::{collections::BTreeSet, fmt};
 
+use chrono::{DateTime, Utc};
+
 pub use self::request::{Mode, Request, RequestError, Selection};
 pub use crate::create::Inventory;
 use crate::{
@@ -22,11 +24,12 @@ use crate::{
 /// Auto Scaling's own tag on the instances of a group.
 const GROUP: &str = "aws:autoscaling:groupName";
 
-/// Plans one backup for each instance that was asked for. What EC2 selected is in `inventory.instances`.
+/// Plans one backup for each instance that was asked for. What EC2 selected is in `inventory.instances`. By `now`, the
+/// present instant, it is judged whether another run is at an instance: that of the run may be long past.
 ///
 /// If an instance that is named is not among them, or nothing is, the whole request is refused. An instance of which no
 /// snapshot can be taken as asked is a refusal of its own, and the others are taken.
-pub fn plan(inventory: &Inventory, request: &Request, run: &Run) -> Plan<Take> {
+pub fn plan(inventory: &Inventory, request: &Request, run: &Run, now: DateTime<Utc>) -> Plan<Take> {
     let refusals = refuse(inventory, request, run);
     if !refusals.is_empty() {
         return Plan { refusals, ..Plan::default() };
@@ -36,7 +39,7 @@ pub fn plan(inventory: &Inventory, request: &Request, run: &Run) -> Plan<Take> {
         inventory.volumes.iter().filter(|volume| volume.is_excluded()).map(|volume| &volume.id).collect();
     let (mut instances, mut to_stop) = (Vec::new(), BTreeSet::new());
     for instance in &inventory.instances {
-        match judge(instance, request.mode, &excluded, run) {
+        match judge(instance, request.mode, &excluded, now) {
             Verdict::Gone => plan.keep(&instance.id, Reason::Gone),
             Verdict::Unfit(cause) => plan.refusals.push(Refusal { resource: instance.id.to_string(), cause }),
             Verdict::Take { stop } => {
@@ -99,7 +102,7 @@ enum Verdict {
     Unfit(String),
 }
 
-fn judge(instance: &Instance, mode: Mode, excluded: &BTreeSet<&VolumeId>, run: &Run) -> Verdict {
+fn judge(instance: &Instance, mode: Mode, excluded: &BTreeSet<&VolumeId>, now: DateTime<Utc>) -> Verdict {
     let is_running = match instance.state {
         InstanceState::ShuttingDown | InstanceState::Terminated => return Verdict::Gone,
         InstanceState::Running => true,
@@ -125,7 +128,7 @@ fn judge(instance: &Instance, mode: Mode, excluded: &BTreeSet<&VolumeId>, run: &
         Mode::OnlyStopped if is_running => {
             unfit("it is running, and only stopped ones are to be taken: stop it before")
         }
-        Mode::Stop if is_running => match not_to_be_stopped(instance, run) {
+        Mode::Stop if is_running => match not_to_be_stopped(instance, now) {
             Some(cause) => unfit(cause),
             None => Verdict::Take { stop: true },
         },
@@ -140,14 +143,14 @@ fn neither(what: &str) -> Verdict {
 }
 
 /// Why a running instance must not, or cannot, be stopped.
-fn not_to_be_stopped(instance: &Instance, run: &Run) -> Option<&'static str> {
+fn not_to_be_stopped(instance: &Instance, now: DateTime<Utc>) -> Option<&'static str> {
     if instance.root_is_store {
         Some("its root is an instance store, so it cannot be stopped: take it as it runs")
     } else if instance.is_spot {
         Some("it is a Spot instance, and nobody can promise that it starts again: take it as it runs")
     } else if instance.tags.has(GROUP) {
         Some("its Auto Scaling group would put another one in its place while it is stopped: take it as it runs")
-    } else if restart::is_fresh(instance, run.instant) {
+    } else if restart::is_fresh(instance, now) {
         Some("another run has marked it and is about to stop it: ask again when that has ended")
     } else {
         None

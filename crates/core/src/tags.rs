@@ -48,7 +48,8 @@ pub const STATE: &str = "State";
 pub const PROTECTED: &str = "Protected";
 /// The value of tags of ours that only have to be there.
 pub const YES: &str = "Yes";
-/// On instances: we have stopped it, or are about to; the instant at which it was marked, `2026-11-21T05:00:00Z`.
+/// On instances: we have stopped it, or are about to; the instant at which it was marked,
+/// `2026-11-21T05:00:00Z`, and a word that no other run has.
 pub const STOPPED: &str = "Snapkeeper_Stopped";
 
 /// What AWS takes: tags on one resource, characters of a key, characters of a value (EC2 user guide, tag restrictions).

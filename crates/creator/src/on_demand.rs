@@ -10,8 +10,7 @@ use snapkeeper_aws::{Aws, Error, Kind};
 use snapkeeper_core::{
     ids::InstanceId,
     inventory::InstanceState,
-    on_demand::{self, Inventory, Request, Take},
-    tags,
+    on_demand::{self, Inventory, Request, Take, restart},
 };
 use snapkeeper_lambda::{Context, Outcome, Report, apply, planned};
 use tokio::time::{Instant, sleep};
@@ -40,7 +39,7 @@ pub async fn on_demand(aws: &Aws, context: &Context, request: &Request) -> anyho
         volumes: aws.ec2.volumes_with_choice().await?,
         snapshots: aws.ec2.automated_snapshots().await?,
     };
-    let plan = on_demand::plan(&inventory, request, &context.run);
+    let plan = on_demand::plan(&inventory, request, &context.run, context.now());
     if request.dry_run {
         return Ok(planned(plan, context));
     }
@@ -84,7 +83,10 @@ async fn take_stopped(aws: &Aws, context: &Context, of: &Take, outcome: &mut Out
         outcome.unfinished(id, format!("{why}: it was not touched"));
         return;
     }
-    let mark = tags::stamp(context.now());
+    if !runs_still(aws, id, outcome).await {
+        return;
+    }
+    let mark = restart::mark(&context.run, context.now());
     verbose.tell(id, "marking it");
     if let Err(error) = aws.ec2.mark(id, &mark).await {
         outcome.failed(id, format!("it could not be marked, so it was not stopped, and nothing was taken: {error}"));
@@ -97,6 +99,11 @@ async fn take_stopped(aws: &Aws, context: &Context, of: &Take, outcome: &mut Out
     }
     if let Err(error) = may_start(aws, id).await {
         outcome.failed(id, format!("it could not be started again, so it was not stopped; nothing was taken: {error}"));
+        unmark(aws, id, &mark, outcome).await;
+        return;
+    }
+    if let Err(why) = is_marked(aws, id, &mark).await {
+        outcome.failed(id, format!("{why}: it was not stopped; nothing was taken"));
         unmark(aws, id, &mark, outcome).await;
         return;
     }
@@ -113,21 +120,20 @@ async fn take_stopped(aws: &Aws, context: &Context, of: &Take, outcome: &mut Out
             verbose.tell(id, "stopping it");
             stop(aws, id, &mut may_stop_yet).await?;
             if context.cancel.is_cancelled() {
-                return Err("interrupted when it was stopped".to_owned());
+                return Err(NotStopped::Failed("interrupted when it was stopped".to_owned()));
             }
             verbose.tell(id, "stopped: taking its snapshots");
             Box::pin(take_all(aws, of, outcome)).await;
-            Ok(())
+            Ok(aws.ec2.state_of(id).await)
         })
         .await;
-    match taken {
-        Some(Ok(())) => {}
-        Some(Err(cause)) => outcome.failed(id, format!("{cause}; no snapshot was taken")),
-        None => outcome.failed(
-            id,
-            "the deadline came near while it was stopped, and it was started again: \
-             not all of its snapshots may have been taken",
-        ),
+    if let Some(Err(NotStopped::Theirs)) = taken {
+        outcome.failed(id, "somebody else stopped it meanwhile: it is left stopped, and nothing was taken");
+        unmark(aws, id, &mark, outcome).await;
+        return;
+    }
+    if let Some(why) = why_not_consistent(taken) {
+        outcome.failed(id, why);
     }
     verbose.tell(id, "starting it again");
     let left = if may_stop_yet {
@@ -137,6 +143,43 @@ async fn take_stopped(aws: &Aws, context: &Context, of: &Take, outcome: &mut Out
     };
     if start_and_unmark(aws, context, id, &mark, left, outcome).await {
         verbose.tell(id, "started");
+    }
+}
+
+/// Whether the instance runs still; if not, that is told. It was judged when the run began, and that may be long ago.
+async fn runs_still(aws: &Aws, id: &InstanceId, outcome: &mut Outcome) -> bool {
+    match aws.ec2.state_of(id).await {
+        Ok(Some(InstanceState::Running)) => return true,
+        Ok(Some(InstanceState::ShuttingDown | InstanceState::Terminated)) => outcome.kept(id, "gone meanwhile"),
+        Ok(_) => outcome.failed(id, "it is no longer running: somebody stopped it meanwhile; it was not touched"),
+        Err(error) => {
+            outcome.failed(id, format!("whether it still runs cannot be seen, so it was not touched: {error}"));
+        }
+    }
+    false
+}
+
+/// Why an instance that was to be stopped has no snapshots that are consistent on disk, by its state after they were
+/// taken, unless it has them.
+fn why_not_consistent(taken: Option<Result<Result<Option<InstanceState>, Error>, NotStopped>>) -> Option<String> {
+    match taken {
+        None => Some(
+            "the deadline came near while it was stopped, and it was started again: \
+             not all of its snapshots may have been taken"
+                .to_owned(),
+        ),
+        Some(Err(NotStopped::Theirs)) => Some("somebody else stopped it meanwhile".to_owned()),
+        Some(Err(NotStopped::Failed(cause))) => Some(format!("{cause}; no snapshot was taken")),
+        Some(Ok(Err(error))) => Some(format!(
+            "whether it was started meanwhile, and its snapshots are not consistent on disk, cannot be seen: {error}"
+        )),
+        Some(Ok(Ok(state))) => match state {
+            // that it has gone is told when it is to be started
+            Some(InstanceState::Stopped | InstanceState::ShuttingDown | InstanceState::Terminated) | None => None,
+            Some(
+                InstanceState::Pending | InstanceState::Running | InstanceState::Stopping | InstanceState::Unknown,
+            ) => Some("it was started meanwhile: its snapshots are not consistent on disk".to_owned()),
+        },
     }
 }
 
@@ -155,17 +198,44 @@ async fn may_start(aws: &Aws, id: &InstanceId) -> Result<(), Error> {
     }
 }
 
+/// Whether the mark on the instance is this one; if not, why it must not be stopped. A reading may lag behind.
+async fn is_marked(aws: &Aws, id: &InstanceId, mark: &str) -> Result<(), String> {
+    let mut looks = 0;
+    loop {
+        let found = aws.ec2.mark_of(id).await.map_err(|error| format!("its mark cannot be read back: {error}"))?;
+        looks += 1;
+        match found {
+            Some(found) if found == mark => return Ok(()),
+            _ if looks < LOOKS_IN_VAIN => sleep(BETWEEN_LOOKS).await,
+            Some(_) => return Err("another run is at it".to_owned()),
+            None => return Err("its mark is not seen, or another run has taken it off".to_owned()),
+        }
+    }
+}
+
+/// Why an instance was not stopped by this run.
+enum NotStopped {
+    /// It is to be started all the same, for perhaps it was, or will be.
+    Failed(String),
+    /// Somebody else had stopped it: it is not to be started.
+    Theirs,
+}
+
 /// Stops the instance, and waits until it is stopped. `may_stop_yet` tells whether it may be stopped later, although this
 /// failed.
-async fn stop(aws: &Aws, id: &InstanceId, may_stop_yet: &mut bool) -> Result<(), String> {
+async fn stop(aws: &Aws, id: &InstanceId, may_stop_yet: &mut bool) -> Result<(), NotStopped> {
     // until there is an answer
     *may_stop_yet = true;
     let mut unanswered = match aws.ec2.stop_instance(id).await {
-        Ok(()) => None,
+        Ok(Some(InstanceState::Stopped | InstanceState::Stopping)) => {
+            *may_stop_yet = false;
+            return Err(NotStopped::Theirs);
+        }
+        Ok(_) => None,
         Err(error) if error.kind == Kind::Open => Some(error),
         Err(error) => {
             *may_stop_yet = false;
-            return Err(format!("it could not be stopped: {error}"));
+            return Err(NotStopped::Failed(format!("it could not be stopped: {error}")));
         }
     };
     let begun = Instant::now();
@@ -188,20 +258,20 @@ async fn stop(aws: &Aws, id: &InstanceId, may_stop_yet: &mut bool) -> Result<(),
             }
             Ok(Some(InstanceState::ShuttingDown | InstanceState::Terminated)) => {
                 *may_stop_yet = false;
-                return Err("it was terminated meanwhile".to_owned());
+                return Err(NotStopped::Failed("it was terminated meanwhile".to_owned()));
             }
             // readings may lag behind
             Ok(Some(InstanceState::Running | InstanceState::Pending | InstanceState::Unknown) | None) => in_vain = 0,
             Err(error) => {
                 in_vain += 1;
                 if in_vain == LOOKS_IN_VAIN {
-                    return Err(format!("whether it is stopped cannot be seen: {error}"));
+                    return Err(NotStopped::Failed(format!("whether it is stopped cannot be seen: {error}")));
                 }
             }
         }
     }
-    Err(match unanswered {
+    Err(NotStopped::Failed(match unanswered {
         Some(error) => format!("it was not stopped: {error}"),
         None => format!("it did not stop within {} minutes", STOPS_WITHIN.as_secs() / 60),
-    })
+    }))
 }

@@ -24,7 +24,7 @@ const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// How long an instance that is being started is looked at: some fall back to `stopped`.
 const SETTLES_WITHIN: Duration = Duration::from_mins(1);
 
-/// Starts the instances that a run which was killed has left stopped, and takes the marks off those that run. Marks that
+/// Starts the instances that a run which was killed has left stopped, and takes the marks off. Marks that
 /// are younger than `older_than` are left to the run that set them; nothing as `older_than` leaves none.
 ///
 /// # Errors
@@ -36,17 +36,13 @@ pub async fn recover(aws: &Aws, context: &Context, older_than: TimeDelta) -> any
 
 pub(crate) async fn apply_all(aws: &Aws, context: &Context, plan: Plan<Restart>) -> Report {
     let report = apply(plan, context, async |restart: &Restart, outcome: &mut Outcome| {
-        let Restart { instance, mark, start } = restart;
-        let done = if *start {
-            let started = start_and_unmark(aws, context, instance, mark, Left::Unmarked, outcome);
-            let ended = timeout(RESTARTS_WITHIN, Box::pin(started)).await;
-            ended.unwrap_or_else(|_| {
-                outcome.failed(instance, still_stopped("it did not start within some minutes"));
-                false
-            })
-        } else {
-            unmark(aws, instance, mark, outcome).await
-        };
+        let Restart { instance, mark } = restart;
+        let started = start_and_unmark(aws, context, instance, mark, Left::AsFound, outcome);
+        let ended = timeout(RESTARTS_WITHIN, Box::pin(started)).await;
+        let done = ended.unwrap_or_else(|_| {
+            outcome.failed(instance, not_seen_running("it did not start within some minutes"));
+            false
+        });
         if done {
             outcome.done();
         }
@@ -54,10 +50,14 @@ pub(crate) async fn apply_all(aws: &Aws, context: &Context, plan: Plan<Restart>)
     report.await
 }
 
-/// Whether an instance that runs again keeps its mark, and why.
+/// Who has stopped the instance that is started, and whether it keeps its mark when it runs, and why.
 #[derive(Clone, Copy)]
 pub(crate) enum Left {
+    /// Another run: its mark goes, and if it has gone already it is not set again.
+    AsFound,
+    /// This one. The mark goes.
     Unmarked,
+    /// This one. The mark stays.
     Marked(&'static str),
 }
 
@@ -72,26 +72,33 @@ pub(crate) async fn start_and_unmark(
     outcome: &mut Outcome,
 ) -> bool {
     let mut trial = Trial { is_started: false, last: "there was no time to try".to_owned() };
-    let end = context.deadline.for_starting(timeout(STARTS_WITHIN, start(aws, id, &mut trial))).await;
+    let marks_again = match left {
+        Left::AsFound => None,
+        Left::Unmarked | Left::Marked(_) => Some(mark),
+    };
+    let end = context.deadline.for_starting(timeout(STARTS_WITHIN, start(aws, id, marks_again, &mut trial))).await;
     match end {
         Some(Ok(End::Gone)) => {
             outcome.kept(id, "terminated by somebody else meanwhile");
             return false;
         }
-        // it was not seen running, but EC2 has said that it starts
         Some(Err(_)) | None if !trial.is_started => {
-            outcome.failed(id, still_stopped(&trial.last));
+            outcome.failed(id, not_seen_running(&trial.last));
             return false;
         }
-        Some(Ok(End::Runs) | Err(_)) | None => {}
+        Some(Ok(End::Unseen) | Err(_)) | None => {
+            outcome.failed(id, not_seen_running("EC2 has said that it starts"));
+            return false;
+        }
+        Some(Ok(End::Runs)) => {}
     }
     match left {
-        Left::Unmarked => unmark(aws, id, mark, outcome).await,
+        Left::AsFound | Left::Unmarked => unmark(aws, id, mark, outcome).await,
         Left::Marked(why) => {
             outcome.failed(
                 id,
                 format!(
-                    "{why}: it runs, and keeps the tag Snapkeeper_Stopped, so that the next run of the creator \
+                    "it runs, but {why}: it keeps the tag Snapkeeper_Stopped, so that the next run of the creator \
                      (half an hour from now, or later) looks after it"
                 ),
             );
@@ -107,23 +114,27 @@ pub(crate) async fn unmark(aws: &Aws, id: &InstanceId, mark: &str, outcome: &mut
         // it went with the instance
         Err(error) if error.kind == Kind::NotFound => true,
         Err(error) => {
-            let todo = "the next run of the creator takes it off, or `snapkeeper snapshot --recover`";
-            outcome.failed(id, format!("it runs, but keeps the tag Snapkeeper_Stopped: {todo}: {error}"));
+            let todo =
+                "take it off, or the next run of the creator starts the instance if it is stopped, and takes it off";
+            outcome.failed(id, format!("it keeps the tag Snapkeeper_Stopped: {todo}: {error}"));
             false
         }
     }
 }
 
-fn still_stopped(cause: &str) -> String {
+fn not_seen_running(cause: &str) -> String {
     format!(
-        "it is perhaps STOPPED still: {cause}. It keeps the tag Snapkeeper_Stopped: the next run of the creator \
-         (half an hour from now, or later) starts it, or `snapkeeper snapshot --recover` does now"
+        "it was not seen running again, and is perhaps STOPPED still: {cause}. It keeps the tag Snapkeeper_Stopped: \
+         the next run of the creator (half an hour from now, or later) tries to start it, and so does \
+         `snapkeeper snapshot --recover` now"
     )
 }
 
 enum End {
-    /// It runs, or is on its way to.
+    /// It runs.
     Runs,
+    /// EC2 has said that it starts, and it was not seen running, but not stopped again either.
+    Unseen,
     /// It was terminated.
     Gone,
 }
@@ -134,8 +145,9 @@ struct Trial {
     last: String,
 }
 
-/// Tries to start the instance until it runs.
-async fn start(aws: &Aws, id: &InstanceId, trial: &mut Trial) -> End {
+/// Tries to start the instance until it runs. A policy may ask for the mark: if the start is denied, the instance is
+/// marked again by `marks_again`, for another run may have overwritten the mark, and taken its own off.
+async fn start(aws: &Aws, id: &InstanceId, marks_again: Option<&str>, trial: &mut Trial) -> End {
     let (mut wait, longest) = WAITS;
     loop {
         let started = aws.ec2.start_instance(id).await;
@@ -143,8 +155,10 @@ async fn start(aws: &Aws, id: &InstanceId, trial: &mut Trial) -> End {
             // an answer that says so is worth more than any reading
             Ok(()) => {
                 trial.is_started = true;
-                if settles(aws, id).await {
-                    return End::Runs;
+                match settles(aws, id).await {
+                    Settled::Runs => return End::Runs,
+                    Settled::Unseen => return End::Unseen,
+                    Settled::Fell => {}
                 }
                 *trial = Trial { is_started: false, last: "it fell back to stopped when it was started".to_owned() };
                 false
@@ -152,6 +166,12 @@ async fn start(aws: &Aws, id: &InstanceId, trial: &mut Trial) -> End {
             Err(error) => {
                 tracing::warn!(instance = %id, %error, "not started yet");
                 trial.last = error.to_string();
+                if error.kind == Kind::Denied
+                    && let Some(mark) = marks_again
+                    && let Err(error) = aws.ec2.mark(id, mark).await
+                {
+                    tracing::warn!(instance = %id, %error, "not marked again");
+                }
                 error.kind == Kind::NotFound
             }
         };
@@ -166,14 +186,26 @@ async fn start(aws: &Aws, id: &InstanceId, trial: &mut Trial) -> End {
     }
 }
 
-/// Whether an instance that is being started does start. Without a reading it is taken to.
-async fn settles(aws: &Aws, id: &InstanceId) -> bool {
+/// What becomes of an instance that EC2 has said it starts.
+enum Settled {
+    Runs,
+    /// It is stopped again, or gone.
+    Fell,
+    /// Neither was seen.
+    Unseen,
+}
+
+/// Looks at an instance that is being started until it runs.
+async fn settles(aws: &Aws, id: &InstanceId) -> Settled {
     let begun = Instant::now();
     let mut last = None;
-    while begun.elapsed() < SETTLES_WITHIN {
+    let mut looks = 0;
+    // a look may take long itself
+    while begun.elapsed() < SETTLES_WITHIN || looks < 2 {
+        looks += 1;
         match aws.ec2.state_of(id).await {
-            Ok(Some(InstanceState::Running)) => return true,
-            Ok(Some(InstanceState::Stopped)) if last == Some(InstanceState::Pending) => return false,
+            Ok(Some(InstanceState::Running)) => return Settled::Runs,
+            Ok(Some(InstanceState::Stopped)) if last == Some(InstanceState::Pending) => return Settled::Fell,
             Ok(state) => last = state,
             Err(_) => {}
         }
@@ -182,7 +214,7 @@ async fn settles(aws: &Aws, id: &InstanceId) -> bool {
     match last {
         Some(
             InstanceState::Stopped | InstanceState::Stopping | InstanceState::ShuttingDown | InstanceState::Terminated,
-        ) => false,
-        Some(InstanceState::Pending | InstanceState::Running | InstanceState::Unknown) | None => true,
+        ) => Settled::Fell,
+        Some(InstanceState::Pending | InstanceState::Running | InstanceState::Unknown) | None => Settled::Unseen,
     }
 }

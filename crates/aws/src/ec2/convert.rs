@@ -8,9 +8,9 @@ use snapkeeper_core::{
     tags::Tags,
 };
 
-pub(super) fn instance(instance: &types::Instance) -> Option<Instance> {
+pub(super) fn instance_state(state: Option<&types::InstanceState>) -> InstanceState {
     use types::InstanceStateName as Name;
-    let state = match instance.state().and_then(types::InstanceState::name) {
+    match state.and_then(types::InstanceState::name) {
         Some(Name::Pending) => InstanceState::Pending,
         Some(Name::Running) => InstanceState::Running,
         Some(Name::Stopping) => InstanceState::Stopping,
@@ -18,7 +18,10 @@ pub(super) fn instance(instance: &types::Instance) -> Option<Instance> {
         Some(Name::ShuttingDown) => InstanceState::ShuttingDown,
         Some(Name::Terminated) => InstanceState::Terminated,
         _ => InstanceState::Unknown,
-    };
+    }
+}
+
+pub(super) fn instance(instance: &types::Instance) -> Option<Instance> {
     let devices = instance.block_device_mappings().iter().filter_map(|mapping| {
         let ebs = mapping.ebs()?;
         Some(Device {
@@ -29,7 +32,7 @@ pub(super) fn instance(instance: &types::Instance) -> Option<Instance> {
     });
     Some(Instance {
         id: instance.instance_id()?.into(),
-        state,
+        state: instance_state(instance.state()),
         launched: instance.launch_time().and_then(instant).unwrap_or_default(),
         root_device: instance.root_device_name().map(str::to_owned),
         devices: devices.collect(),

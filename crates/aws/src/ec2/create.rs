@@ -90,7 +90,11 @@ impl Ec2 {
                 let wanted = [tags::BACKUP_RUN, tags::SOURCE_INSTANCE_ID]
                     .map(|key| (key, backup.tags.get(key).unwrap_or_default()));
                 let mut found = self.automated_snapshots_tagged(&wanted).await?;
-                found.retain(|snapshot| snapshot.copy_of().is_none() && backup.takes(&snapshot.volume()));
+                // a run by hand and one of the schedule may be of the same instant
+                let scripted = backup.tags.has(tags::SCRIPTED);
+                found.retain(|it| {
+                    it.tags.has(tags::SCRIPTED) == scripted && it.copy_of().is_none() && backup.takes(&it.volume())
+                });
                 Ok(found)
             },
             |found| missing(found).is_empty(),

@@ -86,6 +86,16 @@ impl Ec2 {
         Ok(self.instances_where(filters(this)).await?.first().map(|instance| instance.state))
     }
 
+    /// The mark of an instance that is about to be stopped, the value of its tag [`tags::STOPPED`].
+    ///
+    /// # Errors
+    /// If that cannot be read.
+    pub async fn mark_of(&self, id: &InstanceId) -> Result<Option<String>, Error> {
+        let this = [("instance-id".to_owned(), id.to_string())].into();
+        let found = self.instances_where(filters(this)).await?;
+        Ok(found.first().and_then(|instance| instance.tags.get(tags::STOPPED)).map(str::to_owned))
+    }
+
     /// Whether an instance has certainly gone, or is going. It is taken to be there where that cannot be read.
     pub async fn is_gone(&self, id: &InstanceId) -> bool {
         let this = [("instance-id".to_owned(), id.to_string())].into();

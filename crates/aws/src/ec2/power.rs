@@ -1,21 +1,22 @@
 //! Stopping and starting instances, and the mark on those that we stop.
 
-use aws_sdk_ec2::types::Tag;
-use snapkeeper_core::{ids::InstanceId, tags};
+use aws_sdk_ec2::types::{InstanceStateChange, Tag};
+use snapkeeper_core::{ids::InstanceId, inventory::InstanceState, tags};
 
-use super::Ec2;
+use super::{Ec2, convert};
 use crate::{call::Twice, error::Error};
 
 impl Ec2 {
-    /// Begins to stop an instance.
+    /// Begins to stop an instance. Returns the state that it was in before, if the answer says so.
     ///
     /// # Errors
     /// [`Kind::Open`](crate::Kind::Open) if it may be stopped all the same, perhaps a while later: the call is not made
     /// again, since one that comes late would stop an instance that was started meanwhile.
-    pub async fn stop_instance(&self, id: &InstanceId) -> Result<(), Error> {
+    pub async fn stop_instance(&self, id: &InstanceId) -> Result<Option<InstanceState>, Error> {
         let call = self.client.stop_instances().instance_ids(id.as_str());
-        self.caller.call("StopInstances", Twice::Harmful, || call.clone().send()).await?;
-        Ok(())
+        let answer = self.caller.call("StopInstances", Twice::Harmful, || call.clone().send()).await?;
+        let told = answer.stopping_instances().iter().find(|it| it.instance_id() == Some(id.as_str()));
+        Ok(told.and_then(InstanceStateChange::previous_state).map(|state| convert::instance_state(Some(state))))
     }
 
     /// Begins to start an instance. One that runs counts as started.

@@ -12,12 +12,14 @@ pub(super) fn on_interrupt(cancel: impl Fn() + Send + 'static) -> io::Result<()>
 
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut quit = signal(SignalKind::quit())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 Some(()) = interrupt.recv() => {}
                 Some(()) = terminate.recv() => {}
+                Some(()) = quit.recv() => {}
                 // a terminal that is closed, or lost with its connection, does not stop a run half-way: it goes on
                 Some(()) = hang_up.recv() => continue,
                 else => break,

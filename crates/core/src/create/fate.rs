@@ -27,12 +27,14 @@ pub(super) struct Existing<'a> {
 }
 
 impl<'a> Existing<'a> {
-    pub(super) fn of(snapshots: &'a [Snapshot], run: &'a Run) -> Self {
+    /// `scripted` tells whether this run was asked for by hand: one of the schedule may be of the same instant.
+    pub(super) fn of(snapshots: &'a [Snapshot], run: &'a Run, scripted: bool) -> Self {
         let mut of_this_run = BTreeSet::new();
         let mut undated: BTreeMap<InstanceId, Vec<&Snapshot>> = BTreeMap::new();
         for snapshot in snapshots.iter().filter(|snapshot| snapshot.is_automated() && snapshot.copy_of().is_none()) {
             // in whatever state: one run takes one snapshot of a volume, and the next run mends what failed
-            if snapshot.tags.get(tags::BACKUP_RUN) == Some(&run.stamp()) {
+            let is_of_its_kind = snapshot.tags.has(tags::SCRIPTED) == scripted;
+            if is_of_its_kind && snapshot.tags.get(tags::BACKUP_RUN) == Some(&run.stamp()) {
                 of_this_run.insert(snapshot.volume());
             }
             if snapshot.delete_on() == DeleteOn::Unsaid

@@ -153,6 +153,8 @@ fn what_this_run_has_already_is_not_taken_again() {
     check(&after(vec![automated("snap-1", "vol-a", "2026-11-20").until("2026-11-27")], &[YES]), backup);
     check(&after(vec![of_this_run("snap-1", "vol-a").made_copy_of("snap-p", "eu-west-1")], &[YES]), backup);
     check(&after(vec![of_this_run("snap-1", "vol-a").untagged(tags::TYPE)], &[YES]), backup);
+    // somebody asked for one in the same second
+    check(&after(vec![of_this_run("snap-1", "vol-a").tagged(tags::SCRIPTED, tags::YES)], &[YES]), backup);
     check(&after(vec![by_hand("snap-1", "vol-a", "2026-11-21")], &[YES]), backup);
     // what an earlier try left undone is done now, and only that
     let mut rest = after(vec![of_this_run("snap-1", "vol-b")], &[]);

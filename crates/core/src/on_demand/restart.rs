@@ -7,16 +7,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     ids::InstanceId,
-    inventory::{Instance, InstanceState},
+    inventory::Instance,
     plan::{Action, Plan, Reason},
+    run::Run,
     tags,
 };
 
 /// A run may still be at what it marked so long ago: longer than a Lambda function can live.
 pub const FRESH: TimeDelta = TimeDelta::minutes(30);
 
-/// Plans to start what is marked and stopped, and to take the mark off what runs. Marks that are younger than
-/// `older_than` at `now` are left to the run that set them; with nothing as `older_than` none is.
+/// Plans to start what is marked, also what seems to run: that may be an old reading, and to start what runs does
+/// nothing. Marks that are younger than `older_than` at `now` are left to the run that set them; with nothing as `older_than` none is.
 pub fn plan(marked: &[Instance], older_than: TimeDelta, now: DateTime<Utc>) -> Plan<Restart> {
     let mut plan = Plan::default();
     for instance in marked {
@@ -25,15 +26,11 @@ pub fn plan(marked: &[Instance], older_than: TimeDelta, now: DateTime<Utc>) -> P
         if is_younger(instance, older_than, now) {
             continue;
         }
-        let start = match instance.state {
-            InstanceState::Stopped | InstanceState::Stopping | InstanceState::Unknown => true,
-            InstanceState::Running | InstanceState::Pending => false,
-            InstanceState::ShuttingDown | InstanceState::Terminated => {
-                plan.keep(&instance.id, Reason::Gone);
-                continue;
-            }
-        };
-        plan.actions.push(Restart { instance: instance.id.clone(), mark: mark.to_owned(), start });
+        if !instance.is_there() {
+            plan.keep(&instance.id, Reason::Gone);
+            continue;
+        }
+        plan.actions.push(Restart { instance: instance.id.clone(), mark: mark.to_owned() });
     }
     plan
 }
@@ -43,33 +40,32 @@ pub(super) fn is_fresh(instance: &Instance, now: DateTime<Utc>) -> bool {
     is_younger(instance, FRESH, now)
 }
 
+/// The mark that a run sets at `now`, on one instance: no other run has the same. The instant comes first.
+pub fn mark(run: &Run, now: DateTime<Utc>) -> String {
+    format!("{} {:x}-{:x}", tags::stamp(now), run.instant.timestamp(), now.timestamp_subsec_nanos())
+}
+
 /// Another machine's clock may be ahead, but not by much: a mark of a distant future is nobody's.
 fn is_younger(instance: &Instance, than: TimeDelta, now: DateTime<Utc>) -> bool {
-    let mark = instance.tags.get(tags::STOPPED);
+    // the instant is the first word of a mark
+    let mark = instance.tags.get(tags::STOPPED).and_then(|mark| mark.split_whitespace().next());
     let marked = mark.and_then(|mark| DateTime::parse_from_rfc3339(mark).ok());
     marked.is_some_and(|marked| (now - marked.to_utc()).abs() < than)
 }
 
-/// Starts a marked instance if it is stopped, and takes the mark off.
+/// Starts a marked instance, and takes the mark off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restart {
     /// The instance.
     pub instance: InstanceId,
     /// The mark's value.
     pub mark: String,
-    /// Whether it has to be started.
-    pub start: bool,
 }
 
 impl fmt::Display for Restart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { instance, mark, start } = self;
-        let mark = mark.escape_debug();
-        if *start {
-            write!(f, "start {instance}, stopped by a run that marked it {mark}")
-        } else {
-            write!(f, "take the mark {mark} off {instance}, which runs")
-        }
+        let Self { instance, mark } = self;
+        write!(f, "start {instance} if it is stopped: a run marked it {}", mark.escape_debug())
     }
 }
 
@@ -82,13 +78,16 @@ impl Action for Restart {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{at, instance};
+    use crate::{
+        fixtures::{at, instance, run},
+        inventory::InstanceState,
+    };
 
     const OLD: &str = "2026-11-21T05:30:00Z";
     const YOUNG: &str = "2026-11-21T05:30:01Z";
 
     #[test]
-    fn what_was_marked_long_enough_ago_is_started_or_unmarked() {
+    fn what_was_marked_long_enough_ago_is_started_in_whatever_state() {
         #[track_caller]
         fn check(mark: &str, state: InstanceState, older_than: TimeDelta, expected: &[&str]) {
             let marked = instance("i-1", &["vol-a"], &[(tags::STOPPED, mark)]).in_state(state);
@@ -97,27 +96,33 @@ mod tests {
             let kept = plan.kept.iter().map(|kept| format!("keep {}: {}", kept.resource, kept.reason.kind()));
             assert_eq!(told.chain(kept).collect::<Vec<_>>(), expected);
         }
-        let start = &["start i-1, stopped by a run that marked it 2026-11-21T05:30:00Z"];
-        let unmark = &["take the mark 2026-11-21T05:30:00Z off i-1, which runs"];
-        for state in [InstanceState::Stopped, InstanceState::Stopping, InstanceState::Unknown] {
+        let start = &["start i-1 if it is stopped: a run marked it 2026-11-21T05:30:00Z"];
+        for state in [
+            InstanceState::Stopped,
+            InstanceState::Stopping,
+            InstanceState::Unknown,
+            // that may be an old reading
+            InstanceState::Running,
+            InstanceState::Pending,
+        ] {
             check(OLD, state, FRESH, start);
             check(YOUNG, state, FRESH, &[]);
         }
-        for state in [InstanceState::Running, InstanceState::Pending] {
-            check(OLD, state, FRESH, unmark);
-            check(YOUNG, state, FRESH, &[]);
-        }
+        // as runs write it
+        let written = mark(&run("2026-11-21T05:29:00Z"), at("2026-11-21T05:30:01.5Z"));
+        assert!(written.starts_with("2026-11-21T05:30:01Z "), "{written}");
+        check(&written, InstanceState::Stopped, FRESH, &[]);
         check(OLD, InstanceState::Terminated, FRESH, &["keep i-1: gone"]);
         // all, however young, and whatever the other machine's clock
         for mark in ["2026-11-21T06:00:00Z", "2026-11-21T06:00:40Z"] {
-            let start = format!("start i-1, stopped by a run that marked it {mark}");
+            let start = format!("start i-1 if it is stopped: a run marked it {mark}");
             check(mark, InstanceState::Stopped, TimeDelta::zero(), &[&start]);
             check(mark, InstanceState::Stopped, FRESH, &[]);
         }
         // what no run of ours can have written
-        let start = "start i-1, stopped by a run that marked it 2036-11-21T06:00:00Z";
+        let start = "start i-1 if it is stopped: a run marked it 2036-11-21T06:00:00Z";
         check("2036-11-21T06:00:00Z", InstanceState::Stopped, FRESH, &[start]);
-        check("a\nb", InstanceState::Stopped, FRESH, &[r"start i-1, stopped by a run that marked it a\nb"]);
+        check("a\nb", InstanceState::Stopped, FRESH, &[r"start i-1 if it is stopped: a run marked it a\nb"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    fixtures::{automated, instance, run, volume},
+    fixtures::{at, automated, instance, run, volume},
     plan::Finding,
     tags::{BACKUP, COPY_DEST, NAME, RETENTION},
 };
@@ -44,7 +44,7 @@ fn told(plan: &Plan<Take>) -> Vec<String> {
 /// Each line of the plan begins as is expected.
 #[track_caller]
 fn check(inventory: &Inventory, request: &Request, expected: &[&str]) {
-    let told = told(&plan(inventory, request, &run(RUN)));
+    let told = told(&plan(inventory, request, &run(RUN), at(RUN)));
     assert_eq!(told.len(), expected.len(), "{told:?}");
     for (told, expected) in told.iter().zip(expected) {
         assert!(told.starts_with(expected), "{told} is not {expected}");
@@ -53,7 +53,7 @@ fn check(inventory: &Inventory, request: &Request, expected: &[&str]) {
 
 #[track_caller]
 fn only_take(inventory: &Inventory, request: &Request) -> Take {
-    let plan = plan(inventory, request, &run(RUN));
+    let plan = plan(inventory, request, &run(RUN), at(RUN));
     let [take] = plan.actions.as_slice() else { panic!("{:?}", told(&plan)) };
     take.clone()
 }
@@ -165,6 +165,13 @@ fn what_another_run_has_marked_is_left_to_it() {
     check(FRESH, InstanceState::Running, Mode::Stop, "refuse i-1: another run has marked it");
     check(STALE, InstanceState::Running, Mode::Stop, "stop i-1;");
     check(FRESH, InstanceState::Running, Mode::AsIs, "snapshot vol-a");
+
+    // what counts is the present, not the instant for which the run was scheduled
+    let inventory = found(vec![marked("2026-11-21T05:50:00Z", InstanceState::Running)]);
+    let request = Request { mode: Mode::Stop, ..of(&["i-1"]) };
+    for (now, refused) in [("2026-11-21T06:00:00Z", 1), ("2026-11-21T06:30:00Z", 0)] {
+        assert_eq!(plan(&inventory, &request, &run(RUN), at(now)).refusals.len(), refused, "{now}");
+    }
 }
 
 #[test]
@@ -193,7 +200,7 @@ fn an_instance_is_stopped_once_however_many_calls_it_takes() {
     };
     let take = only_take(&inventory, &Request { mode: Mode::Stop, ..of(&["i-1"]) });
     assert_eq!((take.stop, take.backups.len()), (true, 4));
-    let plan_of = |mode| plan(&inventory, &Request { mode, ..of(&["i-1"]) }, &run(RUN));
+    let plan_of = |mode| plan(&inventory, &Request { mode, ..of(&["i-1"]) }, &run(RUN), at(RUN));
     assert!(plan_of(Mode::Stop).findings.is_empty());
     assert_eq!(plan_of(Mode::AsIs).findings.len(), 1, "not consistent while it runs");
 }
@@ -261,9 +268,12 @@ fn the_label_stands_in_the_description() {
 
 #[test]
 fn a_request_that_comes_twice_takes_nothing_twice() {
-    let taken = automated("snap-1", "vol-a", "2026-11-21").tagged(tags::BACKUP_RUN, RUN).until("2026-11-28");
-    let inventory = Inventory { snapshots: vec![taken], ..found(vec![instance("i-1", &["vol-a"], &[])]) };
-    check(&inventory, &Request { mode: Mode::Stop, ..of(&["i-1"]) }, &["keep i-1: already_taken"]);
+    let of_the_schedule = automated("snap-1", "vol-a", "2026-11-21").tagged(tags::BACKUP_RUN, RUN).until("2026-11-28");
+    let by_hand = of_the_schedule.clone().tagged(tags::SCRIPTED, tags::YES);
+    for (taken, expected) in [(by_hand, "keep i-1: already_taken"), (of_the_schedule, "stop i-1; snapshot vol-a")] {
+        let inventory = Inventory { snapshots: vec![taken], ..found(vec![instance("i-1", &["vol-a"], &[])]) };
+        check(&inventory, &Request { mode: Mode::Stop, ..of(&["i-1"]) }, &[expected]);
+    }
 }
 
 #[test]
