@@ -55,9 +55,12 @@ struct Scene {
     ids: BTreeMap<&'static str, String>,
 }
 
+/// An instance: its name, its further devices, its tags.
+type Described = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
+
 /// The instances of a scene: name, devices besides the root volume, and further tags. `db` is stopped, the others run.
 /// None is enrolled but `web-1`.
-const INSTANCES: [(&str, &[&str], &[(&str, &str)]); 4] = [
+const INSTANCES: [Described; 4] = [
     ("web-1", &["/dev/sdf"], &[("Env", "PROD"), ("Owner", "John"), ("Backup", "Yes"), ("Retention", "3d")]),
     ("web-2", &[], &[("Env", "TEST"), ("Owner", "John")]),
     ("db", &[], &[("Env", "PROD"), ("Owner", "Jane")]),

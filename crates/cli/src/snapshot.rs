@@ -38,6 +38,7 @@ pub(crate) struct Arguments {
     /// A tag of the instances, with `*` and `?` as EC2 has them; several values of one tag: any of them
     #[arg(short, long = "tag", value_name = "KEY=VALUE", num_args = 1.., value_parser = tag)]
     tags: Vec<(String, String)>,
+    #[expect(clippy::doc_link_with_quotes, reason = "it is JSON, for people")]
     /// Both as JSON: {"instances": ["i-…"], "tags": {"tag:Owner": "John", "tag:Env": ["PROD", "TEST"]}}
     #[arg(short, long, value_name = "JSON", value_parser = json_value)]
     filter: Option<Value>,

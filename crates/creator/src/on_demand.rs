@@ -116,7 +116,7 @@ async fn take_stopped(aws: &Aws, context: &Context, of: &Take, outcome: &mut Out
     let mut may_stop_yet = false;
     let taken = context
         .deadline
-        .for_stopped(async {
+        .for_stopped(Box::pin(async {
             verbose.tell(id, "stopping it");
             stop(aws, id, &mut may_stop_yet).await?;
             if context.cancel.is_cancelled() {
@@ -125,7 +125,7 @@ async fn take_stopped(aws: &Aws, context: &Context, of: &Take, outcome: &mut Out
             verbose.tell(id, "stopped: taking its snapshots");
             Box::pin(take_all(aws, of, outcome)).await;
             Ok(aws.ec2.state_of(id).await)
-        })
+        }))
         .await;
     if let Some(Err(NotStopped::Theirs)) = taken {
         outcome.failed(id, "somebody else stopped it meanwhile: it is left stopped, and nothing was taken");
@@ -141,7 +141,7 @@ async fn take_stopped(aws: &Aws, context: &Context, of: &Take, outcome: &mut Out
     } else {
         Left::Unmarked
     };
-    if start_and_unmark(aws, context, id, &mark, left, outcome).await {
+    if Box::pin(start_and_unmark(aws, context, id, &mark, left, outcome)).await {
         verbose.tell(id, "started");
     }
 }

@@ -76,7 +76,8 @@ pub(crate) async fn start_and_unmark(
         Left::AsFound => None,
         Left::Unmarked | Left::Marked(_) => Some(mark),
     };
-    let end = context.deadline.for_starting(timeout(STARTS_WITHIN, start(aws, id, marks_again, &mut trial))).await;
+    let end =
+        context.deadline.for_starting(timeout(STARTS_WITHIN, Box::pin(start(aws, id, marks_again, &mut trial)))).await;
     match end {
         Some(Ok(End::Gone)) => {
             outcome.kept(id, "terminated by somebody else meanwhile");

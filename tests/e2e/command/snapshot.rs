@@ -214,12 +214,12 @@ async fn what_a_killed_run_has_stopped_is_started_by_recover() {
 
     let dry = snapkeeper(Some(&world), &["snapshot", "--recover", "--dry-run", "--region", HERE]).await;
     assert_eq!(dry.status.code(), Some(0), "{}", err(&dry));
-    assert!(out(&dry).contains(&format!("would start {instance}, ")), "{}", out(&dry));
+    assert!(out(&dry).contains(&format!("would start {instance} ")), "{}", out(&dry));
     assert_eq!(operator.state(&instance).await, "stopped");
 
     let output = ended(&world, begun(&world, &["--recover"])).await;
     assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
-    assert!(out(&output).contains(&format!("✓ start {instance}, ")), "{}", out(&output));
+    assert!(out(&output).contains(&format!("✓ start {instance} ")), "{}", out(&output));
     world.pass(Duration::from_mins(1)).await;
     assert_eq!(operator.state(&instance).await, "running");
     assert_eq!(operator.tag_of_instance(&instance, MARK).await, None);

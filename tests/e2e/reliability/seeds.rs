@@ -14,7 +14,7 @@ use super::{count_of_seeds, cut_down, say};
 const SEEDS: u64 = 60;
 
 /// The fingerprints of the logs of some seeds, the same on every machine.
-const PINNED: [(u64, u64); 3] = [(1, 0x8fe0_2025_511a_121d), (2, 0x2f86_7923_d1f7_40b3), (3, 0x431c_8a08_8906_a9c8)];
+const PINNED: [(u64, u64); 3] = [(1, 0xaf24_4010_17a4_5c91), (2, 0x4319_ce35_33f0_9b2e), (3, 0x2160_18b5_0beb_105b)];
 
 /// `RELIABILITY_SEEDS` says how many seeds.
 #[test]

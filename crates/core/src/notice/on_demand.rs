@@ -157,7 +157,6 @@ mod tests {
             unfinished: vec![("snap-9", "it is still pending")],
             kept: vec![("i-5", "terminated")],
             findings: &findings,
-            ..News::default()
         };
         let body = Notice::on_demand(&run(RUN), Some("before upgrade"), &news).body;
         let (text, advice) = body.split_once("\n→ ").unwrap();

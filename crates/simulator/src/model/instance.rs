@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 /// An EC2 instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "what EC2 tells of an instance, each by itself")]
 pub struct Instance {
     /// Its id.
     pub id: String,
