@@ -92,6 +92,7 @@ mod tests {
         fn check(mark: &str, state: InstanceState, older_than: TimeDelta, expected: &[&str]) {
             let marked = instance("i-1", &["vol-a"], &[(tags::STOPPED, mark)]).in_state(state);
             let plan = plan(&[marked], older_than, at("2026-11-21T06:00:00Z"));
+            assert!(plan.actions.iter().all(|action| action.resource() == "i-1"), "{:?}", plan.actions);
             let told = plan.actions.iter().map(ToString::to_string);
             let kept = plan.kept.iter().map(|kept| format!("keep {}: {}", kept.resource, kept.reason.kind()));
             assert_eq!(told.chain(kept).collect::<Vec<_>>(), expected);

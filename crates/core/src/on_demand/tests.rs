@@ -75,6 +75,15 @@ fn what_was_asked_for_is_taken_whether_it_is_enrolled_or_not() {
     );
 }
 
+/// The next creator dates them; until then nobody knows that they live long enough.
+#[test]
+fn what_is_undated_covers_no_week_of_a_request() {
+    let weekly = instance("i-1", &["vol-a"], &[(BACKUP, "Yes"), (RETENTION, "7d 4w")]);
+    let undated = automated("snap-1", "vol-a", "2026-11-17");
+    let inventory = Inventory { snapshots: vec![undated], ..found(vec![weekly]) };
+    check(&inventory, &of(&["i-1"]), &["snapshot vol-a of i-1, kept until 2026-12-19"]);
+}
+
 #[test]
 fn the_whole_request_is_refused_if_an_instance_is_not_there() {
     let there = || found(vec![instance("i-1", &["vol-a"], &[])]);
