@@ -94,20 +94,10 @@ impl Caller {
                     .with_max_delay(LONGEST_WAIT)
                     .with_max_times(REPEATS)),
             )
-            .when(|error: &Error| match error.kind {
-                Kind::Throttled => true,
-                Kind::Open => {
-                    open += 1;
-                    twice == Twice::Harmless && open <= REPEATS_OF_OPEN
-                }
-                Kind::TooSoon
-                | Kind::Busy
-                | Kind::CopiesFull
-                | Kind::InUse
-                | Kind::NotFound
-                | Kind::Refused
-                | Kind::Denied
-                | Kind::Unsent => false,
+            .when(|error: &Error| {
+                let is_open = error.kind == Kind::Open;
+                open += usize::from(is_open);
+                error.kind.may_pass() && (!is_open || twice == Twice::Harmless && open <= REPEATS_OF_OPEN)
             })
             .notify(|error, wait| tracing::debug!(region = %self.region, %error, ?wait, "repeated after a while"))
             .await

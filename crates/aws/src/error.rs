@@ -46,6 +46,23 @@ pub enum Kind {
     Unsent,
 }
 
+impl Kind {
+    /// Whether the same call may be answered a while later.
+    pub fn may_pass(self) -> bool {
+        match self {
+            Self::Throttled | Self::Open => true,
+            Self::TooSoon
+            | Self::Busy
+            | Self::CopiesFull
+            | Self::InUse
+            | Self::NotFound
+            | Self::Refused
+            | Self::Denied
+            | Self::Unsent => false,
+        }
+    }
+}
+
 impl Error {
     pub(crate) fn of<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io::IsTerminal, time::Duration};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use snapkeeper_aws::{Aws, Kind, SnapshotProgress};
+use snapkeeper_aws::{Aws, SnapshotProgress};
 use snapkeeper_core::{ids::SnapshotId, inventory::SnapshotState};
 use snapkeeper_lambda::{Context, Report, Step, Told};
 
@@ -25,7 +25,7 @@ pub(super) async fn until_completed(aws: &Aws, context: &Context, report: &mut R
     while !awaited.is_empty() {
         match aws.ec2.progress_of_run(&context.run.stamp()).await {
             Ok(seen) => look(&mut awaited, seen, report),
-            Err(error) if passes(error.kind) => tracing::warn!(%error, "looked in vain whether they are completed"),
+            Err(error) if error.kind.may_pass() => tracing::warn!(%error, "looked in vain whether they are completed"),
             Err(error) => {
                 let cause = format!("cannot be seen whether its snapshots are completed: {error}");
                 report.failed.push(Told::new(aws.region(), cause));
@@ -101,19 +101,4 @@ fn look(awaited: &mut BTreeMap<SnapshotId, Awaited>, seen: Vec<SnapshotProgress>
             }
         }
     });
-}
-
-/// Whether the next look may be answered where this one was not.
-fn passes(kind: Kind) -> bool {
-    match kind {
-        Kind::Throttled | Kind::Open => true,
-        Kind::TooSoon
-        | Kind::Busy
-        | Kind::CopiesFull
-        | Kind::InUse
-        | Kind::NotFound
-        | Kind::Refused
-        | Kind::Denied
-        | Kind::Unsent => false,
-    }
 }
