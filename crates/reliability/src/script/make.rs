@@ -1,6 +1,10 @@
 //! From a seed to a script.
 
-use super::{Act, FAR, Fault, HOME, Job, Kill, Pick, REGIONS, Run, START, Script, Setting, Step, Trouble, WEST, When};
+mod acts;
+mod troubles;
+
+use self::acts::DAYS;
+use super::{Act, FAR, HOME, Job, Kill, Pick, REGIONS, Run, START, Script, Setting, Step, Trouble, WEST};
 use chrono::{DateTime, TimeDelta, Utc};
 use fastrand::Rng;
 use std::time::Duration;
@@ -40,34 +44,6 @@ impl Options {
 
 /// When each job is started, in minutes of the day.
 const TIMES: [(Job, i64); 4] = [(Job::Creator, 300), (Job::Copier, 420), (Job::Manager, 540), (Job::Watcher, 660)];
-/// What operators write, most often the first ones. The last ones cannot be read.
-const RETENTIONS: [&str; 14] =
-    ["1d", "2d", "2", "1d 1w", "3d", "2d 1w 1m", "7d", "1w", " 2D,1W ", "1d 2w 1y", "2x", "0", "soon", "-1d"];
-const BACKUPS: [&str; 8] = ["Yes", "Yes", "yes", " YES ", "No", "no", "Yse", ""];
-const DESTINATIONS: [&str; 8] = [
-    WEST,
-    WEST,
-    "us-west-2 eu-west-1",
-    "us-west-2,eu-west-1",
-    FAR,
-    "us-east-1",
-    "us-west-2 somewhere",
-    "us-west-2 us-west-2",
-];
-const DAYS: [&str; 6] = ["2026-11-24", "2026-11-20", "2030-01-01", "2026-11-2", "2026-13-01", "tomorrow"];
-/// What somebody may spoil on our snapshots.
-const OWN_TAGS: [&str; 8] = [
-    "Source_Devices",
-    "Source_VolumeId",
-    "Source_SnapshotId",
-    "Source_Region",
-    "Source_InstanceId",
-    "Backup_Run",
-    "Copy_Dest",
-    "Type",
-];
-const SPOILED: [&str; 4] = ["", "?", "us-west-2", "/dev/xvda="];
-const CODES: [&str; 3] = ["IncorrectState", "InvalidParameterValue", "SnapshotLimitExceeded"];
 /// What is set for the jobs, where not all is as by default.
 const DEFAULT_RETENTIONS: [&str; 4] = ["7d", "2d", "1d", "3d 2w"];
 const RPO_HOURS: [u16; 3] = [26, 30, 50];
@@ -216,43 +192,6 @@ impl Maker {
         }
     }
 
-    fn launch(&mut self, region: &str, plain: bool) -> Act {
-        let data = self.one_of(&[0, 0, 1, 1, 2]);
-        let mut tags = if plain { self.plain_tags() } else { Vec::new() };
-        let mut tag = |key: &str, value: &str| tags.push((key.to_owned(), value.to_owned()));
-        if plain {
-            tag("Copy_Dest", WEST);
-        } else {
-            if !self.chance(8) {
-                let value = if self.chance(75) { "Yes" } else { self.one_of(&BACKUPS) };
-                tag("Backup", value);
-            }
-            if self.chance(85) {
-                tag("Retention", self.retention());
-            }
-            if self.chance(50) {
-                let value = self.one_of(&DESTINATIONS);
-                tag("Copy_Dest", value);
-            }
-            if self.chance(30) {
-                tag("Name", "web (1) - <&>");
-            }
-        }
-        Act::Launch { region: region.to_owned(), data, tags }
-    }
-
-    /// The tags of an instance that is enrolled for certain.
-    fn plain_tags(&mut self) -> Vec<(String, String)> {
-        let retention = self.one_of(&["1d", "2d", "1d 1w"]);
-        [("Backup", "Yes"), ("Retention", retention)].map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec()
-    }
-
-    fn retention(&mut self) -> &'static str {
-        // a few per cent cannot be read
-        let readable = RETENTIONS.len() - 4;
-        if self.chance(6) { RETENTIONS[readable + self.rng.usize(..4)] } else { RETENTIONS[self.rng.usize(..readable)] }
-    }
-
     /// One day: acts, troubles, and the jobs, some of which do not run.
     fn day(&mut self, day: u32) {
         self.at = start() + TimeDelta::days(day.into());
@@ -304,36 +243,6 @@ impl Maker {
         }
     }
 
-    /// Something that goes on until the calm, often for longer than backups are kept.
-    fn besiege(&mut self) {
-        let region = HOME.to_owned();
-        let volume = Pick::Volume(region.clone(), self.rng.usize(..8));
-        let trouble = match self.rng.u32(..12) {
-            0..3 => Trouble::Fails(volume, self.rng.u32(2..9)),
-            3 => Trouble::Refused(volume, self.one_of(&CODES).to_owned()),
-            4 => Trouble::KeyOff(self.one_of(&[WEST, WEST, FAR, HOME]).to_owned()),
-            5 => Trouble::SlowCopies(200),
-            6 => Trouble::SlowSnapshots(self.one_of(&[30, 200])),
-            7 => Trouble::Denied(self.anything(region)),
-            8 => Trouble::ClockRefused,
-            _ => Trouble::Calls {
-                action: Some(
-                    self.one_of(&["DeleteSnapshot", "CreateSnapshots", "CopySnapshot", "CopySnapshot"]).to_owned(),
-                ),
-                region: None,
-                kind: self.one_of(&[
-                    Fault::Denied,
-                    Fault::CutAfter,
-                    Fault::CutAfter,
-                    Fault::Internal,
-                    Fault::Throttled,
-                ]),
-                when: When::OneIn(self.rng.u32(2..5)),
-            },
-        };
-        self.steps.push(Step::Trouble(trouble));
-    }
-
     /// The start of a job in a region, and more starts of the same.
     fn runs(&mut self, job: Job, region: &str, minutes: i64, todo: &mut Vec<(i64, Step)>) {
         let missed = self.options.troubles && self.chance(6);
@@ -366,129 +275,6 @@ impl Maker {
             let later = Run::plain(job, region, at + TimeDelta::minutes(60));
             todo.push((minutes + 60, Step::Run(later)));
         }
-    }
-
-    fn act(&mut self) -> Act {
-        let region = if self.chance(75) { HOME } else { WEST }.to_owned();
-        let nth = self.rng.usize(..64);
-        let instance = Pick::Instance(region.clone(), nth);
-        let volume = Pick::Volume(region.clone(), nth);
-        let snapshot = Pick::Snapshot(region.clone(), nth);
-        let automated = Pick::Automated(region.clone(), nth);
-        let text = str::to_owned;
-        match self.rng.u32(..100) {
-            0..8 => self.launch(&region, false),
-            8..16 => Act::Tag(instance, text("Retention"), text(self.retention())),
-            16..22 => Act::Tag(instance, text("Backup"), text(self.one_of(&BACKUPS))),
-            22..24 => Act::Untag(instance, text("Backup")),
-            24..27 => Act::Untag(instance, text("Retention")),
-            27..32 => Act::Tag(instance, text("Copy_Dest"), text(self.one_of(&DESTINATIONS))),
-            32..36 => Act::Tag(volume, text("Backup"), text(self.one_of(&BACKUPS))),
-            36..42 => Act::Terminate(instance),
-            42..47 => Act::Detach(instance),
-            47..53 => Act::Attach(instance),
-            53..66 => Act::Tag(automated, text("KeepForever"), text(self.one_of(&["", "yes", "no", "false"]))),
-            66..69 => Act::Untag(automated, text("KeepForever")),
-            69..73 => Act::Snapshot(volume, self.tags_by_hand()),
-            73..79 => Act::Delete(snapshot),
-            79..84 => Act::Lock(automated, self.rng.u16(1..9)),
-            84..89 => Act::Image(automated),
-            89..91 => Act::Deregister(region),
-            91..95 => Act::Tag(automated, text("DeleteOn"), text(self.one_of(&DAYS))),
-            95..97 => self.spoil(automated),
-            97..98 => Act::Untag(automated, text("DeleteOn")),
-            _ => Act::DateAll(region, text(self.one_of(&DAYS[..2]))),
-        }
-    }
-
-    /// Somebody spoils one of our tags, or takes it away.
-    fn spoil(&mut self, snapshot: Pick) -> Act {
-        let key = self.one_of(&OWN_TAGS).to_owned();
-        if self.chance(25) {
-            Act::Untag(snapshot, key)
-        } else {
-            Act::Tag(snapshot, key, self.one_of(&SPOILED).to_owned())
-        }
-    }
-
-    fn tags_by_hand(&mut self) -> Vec<(String, String)> {
-        let mut tags = Vec::new();
-        if self.chance(50) {
-            // somebody else's tool has a tag of that name as well
-            tags.push(("DeleteOn".to_owned(), DAYS[0].to_owned()));
-        }
-        if self.chance(20) {
-            tags.push(("Type".to_owned(), "Automated".to_owned()));
-        }
-        tags
-    }
-
-    fn trouble(&mut self) -> Trouble {
-        let region = if self.chance(60) { HOME } else { WEST }.to_owned();
-        let volume = Pick::Volume(region.clone(), self.rng.usize(..64));
-        match self.rng.u32(..100) {
-            0..63 => self.fault(region),
-            63..67 => Trouble::Denied(self.anything(region)),
-            67..70 => Trouble::ClockRefused,
-            70..82 => Trouble::Fails(volume, self.rng.u32(1..4)),
-            82..87 => Trouble::Refused(volume, self.one_of(&CODES).to_owned()),
-            87..91 => Trouble::KeyOff(self.one_of(&[WEST, WEST, FAR, HOME]).to_owned()),
-            91..95 => Trouble::SlowCopies(self.one_of(&[2, 30, 200])),
-            _ => Trouble::SlowSnapshots(self.one_of(&[2, 30, 50])),
-        }
-    }
-
-    /// Whatever a call of the jobs may name.
-    fn anything(&mut self, region: String) -> Pick {
-        let nth = self.rng.usize(..64);
-        match self.rng.u32(..4) {
-            0 => Pick::Instance(region, nth),
-            1 => Pick::Volume(region, nth),
-            _ => Pick::Automated(region, nth),
-        }
-    }
-
-    fn fault(&mut self, region: String) -> Trouble {
-        const KINDS: [Fault; 15] = [
-            Fault::Throttled,
-            Fault::Internal,
-            Fault::Unavailable,
-            Fault::CutBefore,
-            Fault::CutAfter,
-            Fault::CutAfter,
-            Fault::InternalAfter,
-            Fault::Late(3),
-            Fault::Late(40),
-            Fault::Slow(40),
-            Fault::Stale(20),
-            Fault::Stale(400),
-            Fault::Stale(4_000),
-            Fault::Denied,
-            Fault::Expired,
-        ];
-        const ACTIONS: [&str; 11] = [
-            "DescribeInstances",
-            "DescribeVolumes",
-            "DescribeSnapshots",
-            "DescribeSnapshots",
-            "DescribeImages",
-            "CreateSnapshot",
-            "CreateSnapshots",
-            "CopySnapshot",
-            "DeleteSnapshot",
-            "CreateTags",
-            "Publish",
-        ];
-        let kind = self.one_of(&KINDS);
-        let of_readings = matches!(kind, Fault::Stale(_) | Fault::Expired);
-        let actions = if of_readings { &ACTIONS[..5] } else { &ACTIONS[..] };
-        let action = self.chance(65).then(|| self.one_of(actions).to_owned());
-        let when = match self.rng.u32(..10) {
-            0..4 => When::After(self.rng.u32(..12)),
-            4..9 => When::OneIn(self.rng.u32(2..9)),
-            _ => When::From(self.rng.u32(..12)),
-        };
-        Trouble::Calls { action, region: self.chance(40).then_some(region), kind, when }
     }
 
     fn chance(&mut self, percent: u32) -> bool {
