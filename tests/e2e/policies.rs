@@ -6,6 +6,7 @@
 
 mod attacks;
 mod needs;
+mod scene;
 mod variants;
 
 use std::collections::BTreeSet;
@@ -18,7 +19,8 @@ use snapkeeper_tests::{
 };
 
 use self::{
-    attacks::{ATTACKS, Attack, Scene, WRITES},
+    attacks::{ATTACKS, Attack, WRITES},
+    scene::Scene,
     variants::{Allows, Variant, variants},
 };
 use crate::peers::{FIRST, HOME};
