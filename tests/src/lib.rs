@@ -13,6 +13,7 @@
 
 pub mod binaries;
 pub mod deployment;
+pub mod meanwhile;
 pub mod mortal;
 pub mod moto;
 pub mod operator;
