@@ -4,7 +4,10 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,8 +37,11 @@ pub enum Posted {
     Error(Value),
 }
 
+/// How many events were given an id. Each has its own, unless it is tried again.
+static IDS: AtomicU64 = AtomicU64::new(0);
+
 struct Api {
-    events: Mutex<Vec<Value>>,
+    events: Mutex<Vec<(String, Value)>>,
     deadline: DateTime<Utc>,
     posted: mpsc::UnboundedSender<Posted>,
 }
@@ -46,6 +52,19 @@ struct Api {
 /// # Panics
 /// If the function does not answer within a minute.
 pub async fn invoke(function: Command, events: Vec<Value>, deadline: DateTime<Utc>) -> (Vec<Posted>, String) {
+    let events = events.into_iter().map(|event| (format!("request-{}", IDS.fetch_add(1, Ordering::Relaxed)), event));
+    invoke_as(function, events.collect(), deadline).await
+}
+
+/// The same with events that have ids already, as Lambda tries an event again.
+///
+/// # Panics
+/// If the function does not answer within a minute.
+pub async fn invoke_as(
+    function: Command,
+    events: Vec<(String, Value)>,
+    deadline: DateTime<Utc>,
+) -> (Vec<Posted>, String) {
     let expected = events.len();
     let (posted, mut answers) = mpsc::unbounded_channel();
     let api = Arc::new(Api { events: Mutex::new(events.into_iter().rev().collect()), deadline, posted });
@@ -92,15 +111,15 @@ async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Result<Response<Fu
     let mut response = Response::builder();
     let mut content = String::new();
     if path.ends_with("/invocation/next") {
-        let Some(event) = api.events.lock().await.pop() else { std::future::pending().await };
+        let Some((id, event)) = api.events.lock().await.pop() else { std::future::pending().await };
         content = event.to_string();
         response = response
-            .header("lambda-runtime-aws-request-id", "request")
+            .header("lambda-runtime-aws-request-id", id)
             .header("lambda-runtime-deadline-ms", api.deadline.timestamp_millis())
             .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:test");
-    } else if path.ends_with("/invocation/request/response") {
+    } else if path.contains("/invocation/") && path.ends_with("/response") {
         let _ = api.posted.send(Posted::Response(said()));
-    } else if path.ends_with("/invocation/request/error") {
+    } else if path.contains("/invocation/") && path.ends_with("/error") {
         let _ = api.posted.send(Posted::Error(said()));
     } else {
         response = response.status(404);

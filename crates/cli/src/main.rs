@@ -13,7 +13,7 @@ mod text;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::Directive};
 
 /// Backups for EC2 that configure themselves from tags
 #[derive(Parser)]
@@ -41,7 +41,14 @@ fn main() -> ExitCode {
     let level = match &arguments.command {
         // what the SDK thinks of the user's AWS configuration is of no concern to a simulated account
         Command::Demo => EnvFilter::new("off"),
-        Command::Snapshot(arguments) if arguments.is_verbose() => told("warn,snapkeeper=info"),
+        Command::Snapshot(arguments) if arguments.is_verbose() => {
+            let level = told("warn,snapkeeper=info");
+            // whatever `RUST_LOG` says: the steps were asked for
+            match snapshot::STEPS.parse::<Directive>() {
+                Ok(steps) => level.add_directive(steps),
+                Err(_) => level,
+            }
+        }
         Command::Run(_) | Command::Snapshot(_) | Command::Simulate(_) => told("warn"),
     };
     tracing_subscriber::fmt()

@@ -17,7 +17,7 @@ use snapkeeper_aws::Aws;
 use snapkeeper_core::{
     calls::Calls,
     ids::InstanceId,
-    on_demand::{Request, Selection},
+    on_demand::{self, Request, Selection},
     run::{Job, Run},
     settings::Settings,
 };
@@ -27,6 +27,9 @@ use crate::{
     connection::Connection,
     run::{self, Output},
 };
+
+/// What must be logged for the steps to be seen.
+pub(crate) const STEPS: &str = "snapkeeper_creator::on_demand=info";
 
 /// What can be said after `snapkeeper snapshot`
 #[derive(Args)]
@@ -192,7 +195,8 @@ fn tag(text: &str) -> Result<(String, String), String> {
 }
 
 fn json_value(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
+    on_demand::read_json(text)
+        .map_err(|error| if error.is_data() { error.to_string() } else { format!("not JSON: {error}") })
 }
 
 #[cfg(test)]
@@ -272,6 +276,18 @@ mod tests {
             json!({"tag:Env": ["PROD", "TEST"], "tag:Owner": ["John", "Ann"]}),
         );
         check(&["--stop"], &[], Value::Null);
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_in_a_filter_is_named() {
+        for (filter, told) in [
+            (r#"{"instances": ["i-89abcdef"], "instances": []}"#, "it has the key `instances` twice"),
+            (r#"{"tags": {"tag:Env": "PROD", "tag:Env": "TEST"}}"#, "it has the key `tag:Env` twice"),
+            ("{instances}", "not JSON: "),
+        ] {
+            let error = json_value(filter).unwrap_err();
+            assert!(error.starts_with(told), "{filter}: {error}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What goes to standard output, and a report in words, for people.
 
 use std::{
+    collections::BTreeSet,
     fmt::{self, Write as _},
     io::{self, Write as _},
 };
@@ -41,7 +42,10 @@ pub(crate) fn report(report: &Report) -> String {
     for Step { what, .. } in &report.planned {
         line(&mut text, format_args!("  {} {what}", "would".cyan()));
     }
+    // what was waited for and failed is told there, and only there
+    let failed: BTreeSet<&str> = report.failed.iter().map(|told| told.resource.as_str()).collect();
     for Step { what, made, .. } in &report.applied {
+        let made: Vec<&str> = made.iter().map(String::as_str).filter(|id| !failed.contains(*id)).collect();
         let made = if made.is_empty() { String::new() } else { format!(" → {}", made.join(" ")) };
         line(&mut text, format_args!("  {} {what}{}", "✓".green(), made.dimmed()));
     }

@@ -28,9 +28,11 @@ const MAX_SUBJECT: usize = 100;
 const MAX_BODY: usize = 250_000;
 
 impl Notice {
-    /// A message; cut where SNS would refuse it.
+    /// A message; cut where SNS would refuse it. What SNS takes in no subject stands there as `?`, so that a reader sees
+    /// that something was there.
     pub fn new(subject: &str, lines: impl IntoIterator<Item = String>) -> Self {
-        let subject = subject.chars().filter(|c| matches!(c, ' '..='~')).take(MAX_SUBJECT).collect();
+        let printable = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
+        let subject = subject.chars().map(printable).take(MAX_SUBJECT).collect();
         let mut body = String::new();
         let mut left_out = 0_usize;
         for line in lines {
@@ -166,7 +168,7 @@ Tags that cannot be read
         let line = "x".repeat(1_000);
         let notice = Notice::new(&format!("Naïve\n{}", "s".repeat(200)), (0..1_000).map(|_| line.clone()));
         assert_eq!(notice.subject.len(), 100);
-        assert!(notice.subject.starts_with("Nave"));
+        assert!(notice.subject.starts_with("Na?ve?sss"), "{}", notice.subject);
         assert!(notice.body.len() < 262_144);
         assert!(notice.body.ends_with("lines more: `snapkeeper run` tells them all\n"));
     }

@@ -3,19 +3,24 @@
 //! They are backups like the creator's, with the same tags, and expire like them. What may have to be started again
 //! after a run that was killed is planned in [`restart`].
 
+mod json;
 mod request;
 pub mod restart;
+mod selection;
 
 use std::{collections::BTreeSet, fmt};
 
 use chrono::{DateTime, Utc};
 
-pub use self::request::{Mode, Request, RequestError, Selection};
-pub use crate::create::Inventory;
+pub use self::{
+    json::read_json,
+    request::{Mode, Request, RequestError},
+    selection::Selection,
+};
 use crate::{
     create::{Backup, plan_backups},
     ids::{InstanceId, VolumeId},
-    inventory::{Instance, InstanceState, Volume},
+    inventory::{Instance, InstanceState, Snapshot, Volume},
     plan::{Action, FindingKind, Plan, Reason, Refusal},
     run::Run,
     tags::{self, Tags},
@@ -24,17 +29,34 @@ use crate::{
 /// Auto Scaling's own tag on the instances of a group.
 const GROUP: &str = "aws:autoscaling:groupName";
 
-/// Plans one backup for each instance that was asked for. What EC2 selected is in `inventory.instances`. By `now`, the
-/// present instant, it is judged whether another run is at an instance: that of the run may be long past.
+/// What is read for a request.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// The instances that EC2 selects by ids and tags together.
+    pub instances: Vec<Instance>,
+    /// Those that are named and not among them, but there: see [`Selection::lacking`].
+    pub lacking: Vec<Instance>,
+    /// The volumes that have a tag `Backup`.
+    pub volumes: Vec<Volume>,
+    /// The automated snapshots of the region.
+    pub snapshots: Vec<Snapshot>,
+}
+
+/// Plans one backup for each instance that was asked for. By `now`, the present instant, it is judged whether another
+/// run is at an instance: that of the run may be long past.
 ///
-/// If an instance that is named is not among them, or nothing is, the whole request is refused. An instance of which no
-/// snapshot can be taken as asked is a refusal of its own, and the others are taken.
+/// If an instance that is named is not there, or nothing is selected, the whole request is refused. One that is there
+/// and lacks a tag is left alone. An instance of which no snapshot can be taken as asked is a refusal of its own, and
+/// the others are taken.
 pub fn plan(inventory: &Inventory, request: &Request, run: &Run, now: DateTime<Utc>) -> Plan<Take> {
-    let refusals = refuse(inventory, request, run);
-    if !refusals.is_empty() {
-        return Plan { refusals, ..Plan::default() };
+    let run = &as_begun(&inventory.snapshots, request, run);
+    let mut plan = Plan { refusals: refuse(inventory, request, run), ..Plan::default() };
+    for instance in inventory.lacking.iter().filter(|instance| instance.is_there()) {
+        plan.keep(&instance.id, Reason::LacksTags(request.selection.lacks(&instance.tags)));
     }
-    let mut plan = Plan::default();
+    if !plan.refusals.is_empty() {
+        return plan;
+    }
     let excluded: BTreeSet<&VolumeId> =
         inventory.volumes.iter().filter(|volume| volume.is_excluded()).map(|volume| &volume.id).collect();
     let (mut instances, mut to_stop) = (Vec::new(), BTreeSet::new());
@@ -60,7 +82,10 @@ pub fn plan(inventory: &Inventory, request: &Request, run: &Run, now: DateTime<U
     plan.findings.extend(backups.findings.into_iter().filter(|finding| is_to_tell(finding.kind)));
     plan.refusals.extend(backups.refusals);
     for backup in backups.actions {
-        let backup = backup.asked_for(request.label.as_deref(), request.protected);
+        let mut backup = backup.asked_for(request.label.as_deref(), request.protected);
+        if let Some(id) = &request.id {
+            backup.tags.set(tags::BACKUP_REQUEST, id.as_str());
+        }
         // an instance is stopped once, however many calls its volumes take
         if let Some(take) = plan.actions.iter_mut().find(|take: &&mut Take| take.instance == backup.instance) {
             take.backups.push(backup);
@@ -72,24 +97,40 @@ pub fn plan(inventory: &Inventory, request: &Request, run: &Run, now: DateTime<U
     plan
 }
 
+/// The run, with the instant at which this very request was first tried: Lambda tries an event again that failed, under
+/// the same id, and what was taken then is not to be taken, nor stopped, again.
+fn as_begun(snapshots: &[Snapshot], request: &Request, run: &Run) -> Run {
+    let is_of_request = |snapshot: &&Snapshot| {
+        let is_primary = snapshot.is_automated() && snapshot.copy_of().is_none();
+        is_primary && request.id.is_some() && snapshot.tags.get(tags::BACKUP_REQUEST) == request.id.as_deref()
+    };
+    let begun = snapshots.iter().filter(is_of_request).filter_map(|snapshot| tags::run_instant(&snapshot.tags));
+    // whoever may tag a snapshot does not set the clock of a run ahead
+    let first = begun.filter(|instant| *instant <= run.instant).min();
+    Run { instant: first.unwrap_or(run.instant), ..run.clone() }
+}
+
 /// Why nothing of the request can be done: an instance that is named is not there, or no instance is selected at all.
 fn refuse(inventory: &Inventory, request: &Request, run: &Run) -> Vec<Refusal> {
-    let with_tags = if request.selection.tags.is_empty() { "" } else { " with the tags that were asked for" };
-    let is_there = |id: &InstanceId| inventory.instances.iter().any(|it| it.id == *id && it.is_there());
+    let Inventory { instances, lacking, .. } = inventory;
+    let is_there = |id: &InstanceId| instances.iter().chain(lacking).any(|it| it.id == *id && it.is_there());
     let missing = request.selection.instances.iter().filter(|id| !is_there(id));
     let mut refusals: Vec<Refusal> = missing
         .map(|id| Refusal {
             resource: id.to_string(),
             cause: format!(
-                "{} has no such instance{with_tags}: nothing was done; correct the request and send it again",
+                "{} has no such instance: nothing was done; correct the request and send it again",
                 run.region
             ),
         })
         .collect();
-    if refusals.is_empty() && !inventory.instances.iter().any(Instance::is_there) {
+    if refusals.is_empty() && !instances.iter().any(Instance::is_there) {
         refusals.push(Refusal {
             resource: run.region.to_string(),
-            cause: format!("there is no instance{with_tags}: nothing was done; keys and values are read to the letter"),
+            cause: format!(
+                "there is no instance {}: nothing was done; keys and values are read to the letter",
+                request.selection
+            ),
         });
     }
     refusals

@@ -149,6 +149,8 @@ pub enum Reason {
     CopiesFail(Region, SnapshotId),
     /// The destination could not be looked into.
     DestinationUnknown(Region),
+    /// It was asked for by its id, and by tags that it does not have.
+    LacksTags(String),
 }
 
 impl Reason {
@@ -180,6 +182,7 @@ impl Reason {
             Self::Archived => "archived",
             Self::CopiesFail(..) => "copies_fail",
             Self::DestinationUnknown(_) => "destination_unknown",
+            Self::LacksTags(_) => "lacks_tags",
         }
     }
 }
@@ -214,6 +217,7 @@ impl fmt::Display for Reason {
                 write!(f, "copies of its volume fail in {region} ({copy}): the newest is tried first")
             }
             Self::DestinationUnknown(region) => write!(f, "{region} could not be looked into"),
+            Self::LacksTags(tags) => write!(f, "not tagged {tags}, as was asked for"),
         }
     }
 }

@@ -46,6 +46,8 @@ pub const SCRIPTED: &str = "Scripted";
 pub const STATE: &str = "State";
 /// The value of [`STATE`] on snapshots that were asked for to be kept.
 pub const PROTECTED: &str = "Protected";
+/// On snapshots that a Lambda function was asked for by hand: the id of the invocation, the same if it is tried again.
+pub const BACKUP_REQUEST: &str = "Backup_Request";
 /// The value of tags of ours that only have to be there.
 pub const YES: &str = "Yes";
 /// On instances: we have stopped it, or are about to; the instant at which it was marked,

@@ -34,8 +34,10 @@ const LOOKS_IN_VAIN: u32 = 5;
 /// # Errors
 /// If the region could not be read as a whole: nothing was done.
 pub async fn on_demand(aws: &Aws, context: &Context, request: &Request) -> anyhow::Result<Report> {
+    let instances = aws.ec2.instances_selected(&request.selection).await?;
     let inventory = Inventory {
-        instances: aws.ec2.instances_selected(&request.selection).await?,
+        lacking: aws.ec2.instances_selected(&request.selection.lacking(&instances)).await?,
+        instances,
         volumes: aws.ec2.volumes_with_choice().await?,
         snapshots: aws.ec2.automated_snapshots().await?,
     };

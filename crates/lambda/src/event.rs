@@ -44,9 +44,13 @@ impl Event {
             if kind != "Scheduled Event" || !["aws.events", "aws.scheduler"].contains(&source) {
                 return Err(BadEvent::new(format!("its detail-type is {kind} and its source `{source}`")));
             }
+            // it would be a scheduled run, and not what was asked for
+            if let Some(key) = Request::key_of(event) {
+                return Err(BadEvent::of_both(key));
+            }
             return Ok(Self { instant: Some(instant(event, "time")?), dry_run: dry_run(event)?, request: None });
         }
-        if Request::is_one(event) {
+        if Request::key_of(event).is_some() {
             return read_request(event);
         }
         let (known, scheduled): (&[&str], bool) =
@@ -131,10 +135,19 @@ const EXPECTED: &str = "Expected a scheduled event of EventBridge, \
      {\"scheduled_time\": \"2026-11-21T05:00:00Z\"} of EventBridge Scheduler, {} or {\"dry_run\": true}; \
      or to the creator a request such as {\"instances\": [\"i-0123456789abcdef0\"]}";
 
+const ALONE: &str = "Nothing was done. As the target's input, send the request alone, with its instant: \
+     {\"instances\": [\"i-0123456789abcdef0\"], \"scheduled_time\": \"2026-11-21T05:00:00Z\"}";
+
 impl BadEvent {
     /// What is not understood, fit for one line: anyone may write into an event.
     fn new(what: impl AsRef<str>) -> Self {
         Self { what: plain(what.as_ref()), expected: EXPECTED }
+    }
+
+    /// A scheduled event with a key of a request beside it.
+    fn of_both(key: &str) -> Self {
+        let what = format!("it is a scheduled event of EventBridge, and has the key `{key}` of a request beside it");
+        Self { expected: ALONE, ..Self::new(what) }
     }
 
     fn of_request(error: &RequestError) -> Self {
@@ -204,6 +217,14 @@ mod tests {
         check(r#"{"scheduled_time": "2026-11-21T05:00:00Z", "x": 1}"#, Err("the key `x`"));
         check(r#"{"detail-type": "Scheduled Event", "source": "aws.events"}"#, Err("its time is null"));
         check(r#"{"detail-type": "EBS Snapshot Notification", "source": "aws.ec2"}"#, Err("EBS Snapshot Notification"));
+        for key in ["instances", "tags", "stop", "stopped", "label", "sns-arn"] {
+            for source in ["aws.events", "aws.scheduler"] {
+                let time = "2026-11-21T05:00:00Z";
+                let event = json!({"detail-type": "Scheduled Event", "source": source, "time": time, key: null});
+                let expected = format!("the key `{key}` of a request beside it. Nothing was done. As the");
+                check(&event.to_string(), Err(expected.as_str()));
+            }
+        }
         check(r#"{"Records": []}"#, Err("the key `Records`"));
         check(r#"{"a\nb\u202e": []}"#, Err(r"the key `a\nb\u{202e}`"));
     }

@@ -1,12 +1,18 @@
-//! Whom a run tells what, by mail: the alert topic that it failed, and a request's own topics how it went.
+//! Whom a run tells what, by mail: the alert topic that it failed, and a request's own topics how it went. And who
+//! hears of an event that was refused, for which there was no run.
 
+use serde_json::Value;
 use snapkeeper_core::{
+    ids::Region,
     notice::{News, Notice, Row},
-    settings::TopicArn,
+    on_demand::Request,
+    run::Job,
+    settings::{Settings, TopicArn},
 };
 
 use crate::{
     context::Context,
+    event::BadEvent,
     report::{Report, Told},
 };
 
@@ -28,6 +34,30 @@ pub(crate) fn news<'a>(report: &Report, context: &'a Context) -> Vec<(&'a TopicA
     topics.dedup();
     let label = request.label.as_deref();
     topics.into_iter().map(|topic| (topic, Notice::on_demand(&context.run, label, &of_request(report)))).collect()
+}
+
+/// The notices that an event was refused, each with its topic: those that it names itself, as far as they can be read,
+/// else the alert topic. A dry run has none.
+pub(crate) fn of_refusal(
+    event: &Value,
+    error: &BadEvent,
+    job: Job,
+    region: &Region,
+    settings: &Settings,
+) -> Vec<(TopicArn, Notice)> {
+    let is_dry = settings.dry_run || event.get("dry_run") == Some(&Value::Bool(true));
+    // what came from a topic, by a subscription that is a mistake, is not answered to one: it could go round for ever
+    if is_dry || event.get("Records").is_some() {
+        return Vec::new();
+    }
+    // the others take no requests, and may publish to no other topic
+    let mut topics = if job == Job::Creator { Request::topics(event) } else { Vec::new() };
+    if topics.is_empty() {
+        topics.extend(settings.alert_topic.clone());
+    }
+    let subject = format!("Snapkeeper {region}: the {job} has refused an event, nothing was done");
+    let lines = [error.to_string(), "\n→ Correct the event, and send it again.".to_owned()];
+    topics.into_iter().map(|topic| (topic, Notice::new(&subject, lines.clone()))).collect()
 }
 
 /// What to call the topic where it could not be told.
@@ -56,14 +86,10 @@ fn pairs(list: &[Told]) -> Vec<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use snapkeeper_core::{
-        on_demand::Request,
-        run::{Job, Run},
-        settings::Settings,
-    };
+    use snapkeeper_core::run::Run;
 
     use super::*;
-    use crate::report::Step;
+    use crate::{event::Event, report::Step};
 
     const ALERTS: &str = "arn:aws:sns:us-east-1:123456789012:alerts";
     const DONE: &str = "arn:aws:sns:us-east-1:123456789012:done";
@@ -110,6 +136,31 @@ mod tests {
         check(json!({"sns-arn": DONE, "sns-arn-error": ERRORS}), &[DONE], &[DONE, ERRORS]);
         check(json!({"sns-arn": DONE, "sns-arn-error": DONE}), &[DONE], &[DONE]);
         check(json!({"sns-arn": DONE, "sns-arn-error": ERRORS, "dry_run": true}), &[], &[]);
+    }
+
+    #[test]
+    fn who_is_told_of_an_event_that_was_refused() {
+        #[track_caller]
+        fn check(event: Value, job: Job, expected: &[&str]) {
+            let Context { run, .. } = context(None);
+            let error = Event::read(&event).and_then(|read| read.of(job)).unwrap_err();
+            let told = of_refusal(&event, &error, job, &run.region, &run.settings);
+            assert_eq!(told.iter().map(|(topic, _)| topic.arn.as_str()).collect::<Vec<_>>(), expected, "{event}");
+            let subject = format!("Snapkeeper us-east-1: the {job} has refused an event, nothing was done");
+            for (_, notice) in told {
+                assert_eq!(notice.subject, subject);
+                assert!(notice.body.starts_with(&format!("{error}\n")), "{}", notice.body);
+            }
+        }
+        check(json!({"stopp": true}), Job::Creator, &[ALERTS]);
+        check(json!({"instances": ["web-1"]}), Job::Creator, &[ALERTS]);
+        check(json!({"stopp": true, "sns-arn-error": ERRORS}), Job::Creator, &[ERRORS]);
+        check(json!({"stopp": true, "sns-arn-error": ERRORS, "sns-arn": DONE}), Job::Creator, &[DONE, ERRORS]);
+        check(json!({"stopp": true, "sns-arn-error": "errors"}), Job::Creator, &[ALERTS]);
+        check(json!("instances"), Job::Creator, &[ALERTS]);
+        check(json!({"instances": ["i-0123456789abcdef0"], "sns-arn-error": ERRORS}), Job::Manager, &[ALERTS]);
+        check(json!({"stopp": true, "sns-arn-error": ERRORS, "dry_run": true}), Job::Creator, &[]);
+        check(json!({"Records": [{"EventSource": "aws:sns"}]}), Job::Watcher, &[]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use snapkeeper_core::{
     calls::Calls,
     ids::Region,
     notice::Notice,
+    on_demand::Request,
     run::{Job, Run},
     settings::{Settings, TopicArn},
 };
@@ -19,6 +20,7 @@ use crate::{
     environment,
     event::Event,
     metrics,
+    news::of_refusal,
     perform::perform,
     report::Report,
 };
@@ -60,16 +62,25 @@ where
         Box::pin(async move {
             let (settings, region, aws) = ready.as_ref().map_err(Clone::clone)?;
             let now = clock::now();
+            let left = event.context.deadline.saturating_sub(now.timestamp_millis().unsigned_abs());
+            let deadline = Deadline::within(Duration::from_millis(left));
             let asked = Event::read(&event.payload).and_then(|asked| asked.of(job));
-            let asked = asked.and_then(|asked| Ok((asked.instant_at(now)?, asked)));
-            let (instant, asked) = asked.map_err(|error| failure("BadEvent", error.to_string()))?;
+            let (instant, asked) = match asked.and_then(|asked| Ok((asked.instant_at(now)?, asked))) {
+                Ok(asked) => asked,
+                Err(error) => {
+                    let news = of_refusal(&event.payload, &error, job, region, settings);
+                    publish_all(aws, news, deadline, publish).await;
+                    return Err(failure("BadEvent", error.to_string()));
+                }
+            };
             let mut settings = settings.clone();
             settings.dry_run |= asked.dry_run;
-            let left = event.context.deadline.saturating_sub(now.timestamp_millis().unsigned_abs());
+            // tried again, an event has the id that it had; one with an instant of its own is the same run anyway
+            let id = asked.instant.is_none().then(|| event.context.request_id.clone());
             let context = Context {
-                deadline: Deadline::within(Duration::from_millis(left)),
+                deadline,
                 began: Began::at(now),
-                request: asked.request,
+                request: asked.request.map(|request| Request { id, ..request }),
                 ..Context::new(Run::new(job, region.clone(), instant, settings))
             };
             let report = perform(aws, &context, calls, run, publish).await;
@@ -77,6 +88,22 @@ where
         })
     }))
     .await
+}
+
+/// Tells that an event was refused: of one that nobody waits for, nobody would hear otherwise.
+async fn publish_all<A, E: std::fmt::Display>(
+    aws: &A,
+    news: Vec<(TopicArn, Notice)>,
+    deadline: Deadline,
+    publish: impl AsyncFn(&A, &Notice, &TopicArn) -> Result<(), E>,
+) {
+    for (topic, notice) in &news {
+        match deadline.for_telling(Box::pin(publish(aws, notice, topic))).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::warn!(%error, topic = %topic.arn, "not told that an event was refused"),
+            None => tracing::warn!(topic = %topic.arn, "no time to tell that an event was refused"),
+        }
+    }
 }
 
 /// Logs the report and makes it the result: an error if the run failed, so that alarms and retries see it.

@@ -157,7 +157,11 @@ async fn with_wait_it_ends_when_all_is_completed_and_fails_with_what_is_not() {
     world.simulator().fail_snapshots_of(&volume, 1);
     let output = ended(&world, begun(&world, &["-i", &bad, "--wait"])).await;
     assert_eq!(output.status.code(), Some(1), "{}", err(&output));
-    assert!(out(&output).contains(": ended in error ("), "{}", out(&output));
+    let told = out(&output);
+    assert!(told.contains(": ended in error ("), "{told}");
+    let failed = operator.automated().await;
+    let failed = failed.iter().find(|snapshot| snapshot.volume_id() == Some(volume.as_str())).unwrap();
+    assert_eq!(told.matches(failed.snapshot_id().unwrap()).count(), 1, "{told}");
 }
 
 #[tokio::test]
@@ -171,10 +175,42 @@ async fn with_verbose_each_step_is_told_on_standard_error() {
     serde_json::from_slice::<Value>(&output.stdout).expect("one JSON document on standard output");
 }
 
-/// Twice, and by `kill` as well: before the instance is started again, nothing ends the command.
+#[tokio::test]
+async fn with_verbose_each_step_is_told_whatever_else_is_not_to_be_logged() {
+    let world = World::listener().await;
+    let instance = world.operator(HERE).await.run_instance(&[], &[]).await;
+    for (level, options) in [("warn", &["--verbose"][..]), ("off", &["--verbose"]), ("warn", &[])] {
+        let mut command = binary("snapkeeper");
+        command.args(["snapshot", "--region", HERE, "--endpoint-url", &world.endpoint().unwrap(), "-i", &instance]);
+        command.args(options).env("RUST_LOG", level);
+        let output = Command::from(command).kill_on_drop(true).output().await.unwrap();
+        let is_told = err(&output).contains("taking its snapshots");
+        assert_eq!(is_told, !options.is_empty(), "{level}: {}", err(&output));
+        // EC2 wants some seconds between two snapshots of a volume, and two runs of one second are one run
+        world.settle().await;
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+    }
+}
+
+/// Twice, and by `kill` as well: before the instance is started again, nothing ends the command. A terminal that is
+/// closed interrupts nothing.
 #[cfg(unix)]
 #[tokio::test]
 async fn after_ctrl_c_what_was_stopped_is_started() {
+    check_signals(&["-INT", "-HUP", "-INT", "-TERM"], 3).await;
+}
+
+/// Ctrl-\.
+#[cfg(unix)]
+#[tokio::test]
+async fn after_sigquit_what_was_stopped_is_started() {
+    check_signals(&["-QUIT", "-QUIT"], 2).await;
+}
+
+/// Sends these signals to a command when its instance is stopping. So many of them are answered; the run fails, and the
+/// instance runs again.
+#[cfg(unix)]
+async fn check_signals(signals: &[&str], answered: usize) {
     let world = slow().await;
     let operator = world.operator(HERE).await;
     let instance = operator.run_instance(&[], &[]).await;
@@ -182,18 +218,19 @@ async fn after_ctrl_c_what_was_stopped_is_started() {
     let child = begun(&world, &["-i", &instance, "--stop", "--wait"]);
     until_it_stops(&operator, &instance).await;
     let id = child.id().expect("it is under way").to_string();
-    for signal in ["-INT", "-HUP", "-INT", "-TERM"] {
-        let sent = Command::new("kill").args([signal, &id]).status().await.unwrap();
+    for signal in signals {
+        let sent = Command::new("kill").args([*signal, id.as_str()]).status().await.unwrap();
         assert!(sent.success(), "{signal}");
         // signals that come together count as one
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     let output = ended(&world, child).await;
-    assert_eq!(output.status.code(), Some(1), "{}{}", out(&output), err(&output));
-    assert_eq!(err(&output).matches("interrupted: nothing new is begun").count(), 3, "{}", err(&output));
+    assert_eq!(output.status.code(), Some(1), "{signals:?}: {}{}", out(&output), err(&output));
+    let told = err(&output).matches("interrupted: nothing new is begun").count();
+    assert_eq!(told, answered, "{signals:?}: {}", err(&output));
     world.pass(Duration::from_mins(1)).await;
-    assert_eq!(operator.state(&instance).await, "running");
-    assert_eq!(operator.tag_of_instance(&instance, MARK).await, None);
+    assert_eq!(operator.state(&instance).await, "running", "{signals:?}");
+    assert_eq!(operator.tag_of_instance(&instance, MARK).await, None, "{signals:?}");
 }
 
 #[cfg(unix)]

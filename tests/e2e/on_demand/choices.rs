@@ -31,6 +31,29 @@ async fn ids_choose_and_with_tags_both_must_hold() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_named_but_lacks_a_tag_is_left_alone_and_that_is_told() {
+    for more in [json!({}), json!({ "stop": true }), json!({ "dry_run": true })] {
+        let scene = Scene::set().await;
+        let [web_1, web_2, db] = ["web-1", "web-2", "db"].map(|name| scene.id(name));
+        let tags = json!({"tag:Owner": "John", "tag:Env": ["PROD", "DEV"]});
+        let report = scene.ask(with(json!({ "instances": [web_1, web_2, db], "tags": tags }), more.clone())).await;
+        assert!(report.succeeded(), "{more}: {:?}", report.failed);
+        let steps = if report.dry_run || more["dry_run"] == true { &report.planned } else { &report.applied };
+        assert_eq!(steps.iter().map(|step| step.resource.as_str()).collect::<Vec<_>>(), [web_1], "{more}");
+        let mut kept: Vec<(&str, &str)> = report.kept.iter().map(|it| (&*it.resource, &*it.cause)).collect();
+        kept.sort_unstable();
+        let mut expected = vec![
+            (web_2, "not tagged Env=PROD or DEV, as was asked for"),
+            (db, "not tagged Owner=John, as was asked for"),
+        ];
+        expected.sort_unstable();
+        assert_eq!(kept, expected, "{more}");
+        scene.world.pass(super::A_WHILE).await;
+        assert_eq!(scene.is_as_before(), Ok(()), "{more}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_is_not_enrolled_and_whoever_opted_out_is_taken_when_asked_for() {
     let scene = Scene::set().await;
     scene.world.operator(HOME).await.tag(scene.id("other"), "Backup", "No").await;

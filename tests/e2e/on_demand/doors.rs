@@ -1,14 +1,18 @@
 //! The payload of the function and the options of the command: the same snapshots, in the simulator and in moto.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
+use snapkeeper_simulator::{Fault, FaultKind};
 use snapkeeper_tests::{
     World,
     binaries::binary,
     operator,
-    runtime_api::{Posted, invoke},
+    runtime_api::{Posted, invoke, invoke_as},
 };
 
 use super::{MARK, Scene};
@@ -69,6 +73,34 @@ async fn moto_finds_nothing_wrong_under_the_policies() {
     let report = scene.ask(payload).await;
     assert!(report.succeeded(), "{:?}", report.failed);
     assert_eq!(report.applied.len(), 2);
+    check_states(&scene).await;
+}
+
+/// Lambda tries again what failed, under the same id.
+#[tokio::test]
+async fn an_event_that_is_tried_again_takes_and_stops_nothing_twice() {
+    let scene = Scene::set_in(World::listener().await).await;
+    let volume = scene.look("web-2").devices.into_values().next().expect("a volume");
+    scene.world.simulator().inject(Fault::new("CreateSnapshot", FaultKind::Deny).on(&volume).always());
+    let payload = json!({ "tags": {"tag:Name": "web-*"}, "stop": true });
+    for is_last in [false, true] {
+        let mut function = binary("creator");
+        function.env("AWS_REGION", HOME).env("AWS_ENDPOINT_URL", scene.world.endpoint().expect("an address"));
+        let far = "2100-01-01T00:00:00Z".parse().expect("an instant");
+        let (posted, _) = invoke_as(function, vec![("8476a536".to_owned(), payload.clone())], far).await;
+        assert_eq!(matches!(posted[0], Posted::Response(_)), is_last, "{posted:?}");
+        if !is_last {
+            scene.world.simulator().clear_faults();
+            scene.world.simulator().forget_calls();
+            // in another second, it would be another run
+            tokio::time::sleep(Duration::from_millis(1_100)).await;
+        }
+    }
+    assert_eq!(scene.count(), BTreeMap::from([("web-1", 2), ("web-2", 1)]));
+    assert_eq!(super::made(&scene, "StopInstances"), 1, "the one of which there was no snapshot");
+    let taken = scene.taken();
+    let of = |key: &str| taken.iter().map(|snapshot| snapshot.tags[key].clone()).collect::<BTreeSet<_>>();
+    assert_eq!((of("Backup_Request").len(), of("Backup_Run").len()), (1, 1), "it is one run");
     check_states(&scene).await;
 }
 

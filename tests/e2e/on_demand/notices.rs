@@ -3,6 +3,11 @@
 use serde_json::{Value, json};
 use snapkeeper_lambda::Report;
 use snapkeeper_simulator::{Fault, FaultKind, Published};
+use snapkeeper_tests::{
+    World,
+    binaries::binary,
+    runtime_api::{Posted, invoke},
+};
 
 use super::{ALERTS, Scene, config, of};
 use crate::peers::HOME;
@@ -94,6 +99,35 @@ async fn a_request_that_is_refused_is_told_of() {
     assert!(told[0].message.contains(nobody), "{}", told[0].message);
 }
 
+/// Of an event that nobody waits for, nobody would hear otherwise.
+#[tokio::test]
+async fn a_payload_that_is_not_understood_is_told_of() {
+    let scene = Scene::set_in(World::listener().await).await;
+    for topic in [ALERTS, ERRORS] {
+        let name = topic.rsplit(':').next().expect("a name");
+        scene.world.simulator().call("sns", HOME, "CreateTopic", &[("Name", name)]).expect("CreateTopic");
+    }
+    let mut function = binary("creator");
+    function.env("AWS_REGION", HOME).env("AWS_ENDPOINT_URL", scene.world.endpoint().expect("an address"));
+    function.env("SNAPKEEPER_ALERT_TOPIC_ARN", ALERTS);
+    let events = vec![
+        json!({ "instances": [scene.id("db")], "stopp": true, "sns-arn-error": ERRORS }),
+        json!({ "instances": [scene.id("db")], "stopp": true }),
+        json!({ "instances": [scene.id("db")], "stopp": true, "dry_run": true }),
+        json!({ "Records": [] }),
+    ];
+    let far = "2100-01-01T00:00:00Z".parse().expect("an instant");
+    let (posted, _) = invoke(function, events, far).await;
+    assert!(posted.iter().all(|it| matches!(it, Posted::Error(_))), "{posted:?}");
+    let told = scene.world.simulator().published();
+    assert_eq!(topics(&told), [ERRORS, ALERTS]);
+    for Published { subject, message, .. } in told {
+        let expected = "Snapkeeper us-east-1: the creator has refused an event, nothing was done";
+        assert_eq!(subject.as_deref(), Some(expected));
+        assert!(message.contains("the key `stopp`"), "{message}");
+    }
+}
+
 /// Neither a topic that is not there, nor one to which the creator may not publish, costs a snapshot.
 #[tokio::test(start_paused = true)]
 async fn a_topic_that_cannot_be_told_is_a_failure_and_no_more() {
@@ -116,6 +150,9 @@ async fn a_subject_is_what_sns_takes_whatever_the_label() {
         let subject = told[0].subject.clone().expect("a subject");
         assert!(subject.len() <= 100 && subject.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{subject}");
         assert!(told[0].message.contains(&label), "{}", told[0].message);
+        if !label.is_ascii() {
+            assert!(subject.ends_with("(vor dem Umzug nach ?bersee ?)"), "{subject}");
+        }
     }
 }
 

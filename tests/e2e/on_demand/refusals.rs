@@ -41,6 +41,14 @@ fn bad(id: &str) -> Vec<(Value, &'static str)> {
     ]
 }
 
+/// Requests for which there is another place than this.
+fn misplaced(id: &str) -> Vec<(Value, &'static str)> {
+    let (kind, time) = ("Scheduled Event", "2026-11-21T05:00:00Z");
+    let scheduled =
+        |key: &str, value: Value| json!({ "detail-type": kind, "source": "aws.events", "time": time, key: value });
+    vec![(scheduled("instances", json!([id])), "instances"), (scheduled("stop", json!(true)), "stop")]
+}
+
 #[test]
 fn a_request_that_is_wrong_is_none() {
     for (payload, named) in bad(NOBODY) {
@@ -52,7 +60,7 @@ fn a_request_that_is_wrong_is_none() {
 #[tokio::test]
 async fn a_function_names_what_it_does_not_understand_and_does_nothing() {
     let scene = Scene::set_in(World::listener().await).await;
-    let bad = bad(scene.id("web-1"));
+    let bad = [bad(scene.id("web-1")), misplaced(scene.id("web-1"))].concat();
     let events = bad.iter().map(|(payload, _)| payload.clone()).collect();
     for (posted, (payload, named)) in invoked(&scene.world, "creator", events).await.iter().zip(&bad) {
         let Posted::Error(error) = posted else { panic!("{payload}: {posted:?}") };
@@ -101,6 +109,7 @@ async fn a_command_that_is_wrong_says_why_and_does_nothing() {
         (&["-t", "Env"], "Env"),
         (&["--filter", "{}"], "--filter"),
         (&["--filter", "{instances}"], "--filter"),
+        (&["--filter", r#"{"instances": ["i-0123456789abcdef0"], "instances": []}"#], "`instances` twice"),
         (&["--filter", r#"{"tags": {"Env": "PROD"}}"#], "Env"),
         (&["-i", id, "-s", "-p"], "--stop"),
         (&["-i", id, "--retention", "2weeks"], "2weeks"),
@@ -131,12 +140,23 @@ async fn an_instance_that_is_not_there_refuses_the_whole_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_instance_without_the_tags_asked_for_refuses_the_whole_request() {
+async fn where_no_instance_that_is_named_has_the_tags_it_is_an_error() {
+    let scene = Scene::set().await;
+    let payload = json!({ "instances": [scene.id("db")], "tags": {"tag:Owner": "John"}, "stop": true });
+    let report = scene.ask(payload).await;
+    let told = format!("{:?}", report.failed);
+    assert!(told.contains("there is no instance tagged Owner=John, among those that are named"), "{told}");
+    check_untouched(&scene);
+}
+
+/// It is as well if another one only lacks a tag.
+#[tokio::test(start_paused = true)]
+async fn with_tags_an_instance_that_is_not_there_refuses_the_whole_request_as_well() {
     let scene = Scene::set().await;
     let [web_1, db] = ["web-1", "db"].map(|name| scene.id(name));
-    let report = scene.ask(json!({ "instances": [web_1, db], "tags": {"tag:Owner": "John"}, "stop": true })).await;
-    let told = format!("{:?}", report.failed);
-    assert!(told.contains(db), "{told}");
+    let payload = json!({ "instances": [web_1, db, NOBODY], "tags": {"tag:Owner": "John"}, "stop": true });
+    let report = scene.ask(payload).await;
+    assert_eq!(report.failed.iter().map(|told| told.resource.as_str()).collect::<Vec<_>>(), [NOBODY]);
     check_untouched(&scene);
 }
 

@@ -1,6 +1,6 @@
 //! The mail about snapshots that were asked for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Notice;
 use crate::{plain::plain, plan::Finding, run::Run};
@@ -67,8 +67,10 @@ impl Notice {
 
 /// `Snapkeeper us-east-1: 1 failed, 3 snapshots of 2 instances taken (before upgrade)`.
 fn subject(run: &Run, label: Option<&str>, news: &News<'_>) -> String {
-    let instances: BTreeSet<&str> = news.taken.iter().map(|row| row.instance).collect();
-    let taken = match news.taken.len() {
+    let failed: BTreeSet<&str> = news.failed.iter().map(|(resource, _)| *resource).collect();
+    let taken: Vec<&Row<'_>> = news.taken.iter().filter(|row| !failed.contains(row.snapshot)).collect();
+    let instances: BTreeSet<&str> = taken.iter().map(|row| row.instance).collect();
+    let taken = match taken.len() {
         0 => "no snapshot taken".to_owned(),
         number => format!("{} of {} taken", count(number, "snapshot"), count(instances.len(), "instance")),
     };
@@ -82,9 +84,17 @@ fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Instance, volume, snapshot and result of all that was to be taken.
+/// Instance, volume, snapshot and result of all that was to be taken. A snapshot that was taken and then failed, or is
+/// pending still, has one line, with what became of it.
 fn table(news: &News<'_>) -> Vec<String> {
     const NONE: &str = "-";
+    let begun: BTreeSet<&str> = news.taken.iter().map(|row| row.snapshot).collect();
+    let mut became: BTreeMap<&str, &str> = news.unfinished.iter().map(|(id, _)| (*id, "unfinished")).collect();
+    became.extend(news.failed.iter().map(|(id, _)| (*id, "failed")));
+    let taken = |row: &Row<'_>| {
+        let result = became.get(row.snapshot).copied().unwrap_or("taken");
+        [row.instance, row.volume, row.snapshot, result].map(plain)
+    };
     let not_taken = |list: &[(&str, &str)], result: &str| -> Vec<[String; 4]> {
         let row = |resource: &str| {
             let row = match resource.split_once('-') {
@@ -94,10 +104,10 @@ fn table(news: &News<'_>) -> Vec<String> {
             };
             row.map(plain)
         };
-        list.iter().map(|(resource, _)| row(resource)).collect()
+        list.iter().filter(|(resource, _)| !begun.contains(*resource)).map(|(resource, _)| row(resource)).collect()
     };
     let mut rows = vec![["Instance", "Volume", "Snapshot", "Result"].map(str::to_owned)];
-    rows.extend(news.taken.iter().map(|row| [row.instance, row.volume, row.snapshot, "taken"].map(plain)));
+    rows.extend(news.taken.iter().map(taken));
     rows.extend(not_taken(&news.failed, "failed"));
     rows.extend(not_taken(&news.unfinished, "unfinished"));
     rows.extend(not_taken(&news.kept, "left alone"));
@@ -189,6 +199,37 @@ To look at
 "
         );
         assert!(advice.starts_with("What was taken stays."), "{advice}");
+    }
+
+    #[test]
+    fn a_snapshot_that_fails_while_it_is_waited_for_has_one_line() {
+        let news = News {
+            taken: taken(),
+            failed: vec![("snap-3", "ended in error")],
+            unfinished: vec![("snap-22", "pending")],
+            ..News::default()
+        };
+        let Notice { subject, body } = Notice::on_demand(&run(RUN), None, &news);
+        assert_eq!(subject, "Snapkeeper us-east-1: 1 failed, 1 unfinished, 2 snapshots of 1 instance taken");
+        let (table, _) = body.split_once("\n\nFailed\n").unwrap();
+        assert_eq!(
+            table,
+            "Region us-east-1, as of 2026-11-21T05:00:07Z.
+
+Instance  Volume  Snapshot  Result
+i-1       vol-a   snap-1    taken
+i-1       vol-b   snap-22   unfinished
+i-2       vol-c   snap-3    failed"
+        );
+    }
+
+    #[test]
+    fn of_whatever_is_left_it_says_what_to_do() {
+        let left = || vec![("i-2", "no time left")];
+        for news in [News { failed: left(), ..News::default() }, News { unfinished: left(), ..News::default() }] {
+            let Notice { body, .. } = Notice::on_demand(&run(RUN), None, &news);
+            assert!(body.contains("See to the causes"), "{body}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::Selection;
 use crate::{
     ids::InstanceId,
     plain::plain,
@@ -53,6 +54,9 @@ pub struct Request {
     pub verbose: bool,
     /// Plan and report, change nothing.
     pub dry_run: bool,
+    /// What tells it from any other request, and is the same when it is tried again: in a Lambda function, the id of
+    /// the invocation. It stands in no payload.
+    pub id: Option<String>,
 }
 
 /// What is done with running instances.
@@ -66,19 +70,18 @@ pub enum Mode {
     OnlyStopped,
 }
 
-/// Which instances. What is given of both must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// By id.
-    pub instances: Vec<InstanceId>,
-    /// By tags, all of them: the keys, and of each the values of which it may have any, with wildcards as EC2 has them.
-    pub tags: BTreeMap<String, Vec<String>>,
-}
-
 impl Request {
-    /// Whether a payload asks for snapshots of certain instances, rightly or wrongly.
-    pub fn is_one(payload: &Map<String, Value>) -> bool {
-        payload.keys().any(|key| key != DRY_RUN && KEYS.contains(&key.as_str()))
+    /// The first key by which a payload asks for snapshots of certain instances, rightly or wrongly, if it has one.
+    pub fn key_of(payload: &Map<String, Value>) -> Option<&str> {
+        payload.keys().map(String::as_str).find(|key| *key != DRY_RUN && KEYS.contains(key))
+    }
+
+    /// The topics that a payload names, as far as they can be read, and whatever else of it cannot be.
+    pub fn topics(payload: &Value) -> Vec<TopicArn> {
+        let read = |key: &str| -> Option<TopicArn> { payload.get(key)?.as_str()?.trim().parse().ok() };
+        let mut topics: Vec<TopicArn> = [TOPIC, ERROR_TOPIC].into_iter().filter_map(read).collect();
+        topics.dedup();
+        topics
     }
 
     /// Reads a payload: `{"instances": ["i-…"], "tags": {"tag:Env": "PROD"}, "stop": true, …}`.
@@ -110,6 +113,7 @@ impl Request {
             error_topic: reader.text(ERROR_TOPIC, TopicArn::EXPECTED, |text| text.parse().ok()),
             verbose: reader.flag(VERBOSE),
             dry_run: reader.flag(DRY_RUN),
+            id: None,
         };
         if request.protected
             && let Some(retention) = &request.retention
@@ -314,6 +318,7 @@ mod tests {
             error_topic: Some(errors.parse().unwrap()),
             verbose: true,
             dry_run: true,
+            id: None,
         };
         assert_eq!(read, Ok(expected));
     }
@@ -335,6 +340,7 @@ mod tests {
                 error_topic: None,
                 verbose: false,
                 dry_run: false,
+                id: None,
             };
             assert_eq!(Request::from_json(&payload), Ok(expected), "{payload}");
         }
@@ -413,15 +419,31 @@ mod tests {
 
     #[test]
     fn any_key_of_a_request_makes_one() {
-        for (payload, is_one) in [
-            (json!({}), false),
-            (json!({ "dry_run": true }), false),
-            (json!({ "scheduled_time": "2026-11-21T05:00:00Z" }), false),
-            (json!({ "label": "x" }), true),
-            (json!({ "instances": null }), true),
-            (json!({ "stop": false, "x": 1 }), true),
+        for (payload, key) in [
+            (json!({}), None),
+            (json!({ "dry_run": true }), None),
+            (json!({ "scheduled_time": "2026-11-21T05:00:00Z" }), None),
+            (json!({ "label": "x" }), Some("label")),
+            (json!({ "instances": null }), Some("instances")),
+            (json!({ "stop": false, "x": 1 }), Some("stop")),
         ] {
-            assert_eq!(Request::is_one(payload.as_object().unwrap()), is_one, "{payload}");
+            assert_eq!(Request::key_of(payload.as_object().unwrap()), key, "{payload}");
         }
+    }
+
+    #[test]
+    fn topics_are_read_also_of_what_is_wrong() {
+        #[track_caller]
+        fn check(payload: Value, expected: &[&str]) {
+            let topics = Request::topics(&payload);
+            assert_eq!(topics.iter().map(|topic| topic.arn.as_str()).collect::<Vec<_>>(), expected, "{payload}");
+        }
+        let (done, errors) = ("arn:aws:sns:us-east-1:123456789012:done", "arn:aws:sns:us-east-1:123456789012:errors");
+        check(json!({ "stopp": true, "sns-arn-error": errors }), &[errors]);
+        check(json!({ "sns-arn-error": errors, "sns-arn": done }), &[done, errors]);
+        check(json!({ "sns-arn-error": done, "sns-arn": format!(" {done}") }), &[done]);
+        check(json!({ "sns-arn": "alerts", "sns-arn-error": [errors] }), &[]);
+        check(json!([errors]), &[]);
+        check(json!(errors), &[]);
     }
 }

@@ -20,12 +20,20 @@ fn of(ids: &[&str]) -> Request {
         error_topic: None,
         verbose: false,
         dry_run: false,
+        id: None,
     }
 }
 
 fn by_tag() -> Request {
     let tags = [("Env".to_owned(), vec!["PROD".to_owned()])].into();
     Request { selection: Selection { tags, ..Selection::default() }, ..of(&[]) }
+}
+
+fn with_tag(ids: &[&str]) -> Request {
+    let Selection { instances, .. } = of(ids).selection;
+    let mut request = by_tag();
+    request.selection.instances = instances;
+    request
 }
 
 fn found(instances: Vec<Instance>) -> Inventory {
@@ -49,6 +57,12 @@ fn check(inventory: &Inventory, request: &Request, expected: &[&str]) {
     for (told, expected) in told.iter().zip(expected) {
         assert!(told.starts_with(expected), "{told} is not {expected}");
     }
+}
+
+#[test]
+fn what_is_taken_is_told_of_its_instance() {
+    let inventory = found(vec![instance("i-1", &["vol-a", "vol-b"], &[])]);
+    assert_eq!(only_take(&inventory, &of(&["i-1"])).resource(), "i-1");
 }
 
 #[track_caller]
@@ -88,16 +102,38 @@ fn what_is_undated_covers_no_week_of_a_request() {
 fn the_whole_request_is_refused_if_an_instance_is_not_there() {
     let there = || found(vec![instance("i-1", &["vol-a"], &[])]);
     check(&there(), &of(&["i-1", "i-2"]), &["refuse i-2: us-east-1 has no such instance: nothing was done"]);
-    let mut both = of(&["i-2"]);
-    both.selection.tags = by_tag().selection.tags;
-    check(&there(), &both, &["refuse i-2: us-east-1 has no such instance with the tags"]);
-    check(&found(Vec::new()), &by_tag(), &["refuse us-east-1: there is no instance with the tags"]);
+    check(&there(), &with_tag(&["i-1", "i-2"]), &["refuse i-2: us-east-1 has no such instance: nothing was done"]);
+    check(&found(Vec::new()), &by_tag(), &["refuse us-east-1: there is no instance tagged Env=PROD: nothing was done"]);
     // one that is terminated is listed for a while
     let gone = || instance("i-3", &["vol-c"], &[]).in_state(InstanceState::Terminated);
     check(&found(vec![gone()]), &of(&["i-3"]), &["refuse i-3: us-east-1 has no such instance"]);
     check(&found(vec![gone()]), &by_tag(), &["refuse us-east-1: there is no instance"]);
     let some = found(vec![gone(), instance("i-1", &["vol-a"], &[])]);
     check(&some, &by_tag(), &["snapshot vol-a of i-1", "keep i-3: gone"]);
+}
+
+#[test]
+fn what_is_named_but_lacks_a_tag_is_left_alone() {
+    let web = || instance("i-1", &["vol-a"], &[("Env", "PROD")]);
+    let test = || instance("i-2", &["vol-b"], &[("Env", "TEST")]);
+    let inventory = |instances, lacking| Inventory { instances, lacking, ..Inventory::default() };
+    let lacks = "keep i-2: lacks_tags";
+    let both = with_tag(&["i-1", "i-2"]);
+    for (mode, taken) in [(Mode::AsIs, "snapshot vol-a of i-1"), (Mode::Stop, "stop i-1; snapshot vol-a of i-1")] {
+        check(&inventory(vec![web()], vec![test()]), &Request { mode, ..both.clone() }, &[taken, lacks]);
+    }
+    let kept = plan(&inventory(vec![web()], vec![test()]), &both, &run(RUN), at(RUN)).kept;
+    assert_eq!(kept[0].reason.to_string(), "not tagged Env=PROD, as was asked for");
+    // where nothing is left, that is an error
+    let nothing =
+        "refuse us-east-1: there is no instance tagged Env=PROD, among those that are named: nothing was done";
+    check(&inventory(Vec::new(), vec![test()]), &with_tag(&["i-2"]), &[lacks, nothing]);
+    // one that is not there is one before anything is touched, whatever else is
+    let gone = instance("i-3", &["vol-c"], &[]).in_state(InstanceState::Terminated);
+    let three = with_tag(&["i-1", "i-2", "i-3"]);
+    let missing = "refuse i-3: us-east-1 has no such instance";
+    check(&inventory(vec![web()], vec![test(), gone]), &three, &[lacks, missing]);
+    check(&inventory(vec![web()], vec![test()]), &three, &[lacks, missing]);
 }
 
 #[test]
@@ -283,6 +319,41 @@ fn a_request_that_comes_twice_takes_nothing_twice() {
         let inventory = Inventory { snapshots: vec![taken], ..found(vec![instance("i-1", &["vol-a"], &[])]) };
         check(&inventory, &Request { mode: Mode::Stop, ..of(&["i-1"]) }, &[expected]);
     }
+}
+
+/// Lambda tries an event again that failed, a minute or more later, under the same id.
+#[test]
+fn a_request_that_is_tried_again_takes_nothing_twice() {
+    const LATER: &str = "2026-11-21T05:01:09Z";
+    let request = Request { mode: Mode::Stop, id: Some("8476a536".to_owned()), ..of(&["i-1", "i-2"]) };
+    let instances = || vec![instance("i-1", &["vol-a"], &[]), instance("i-2", &["vol-b"], &[])];
+    let first = plan(&found(instances()), &request, &run(RUN), at(RUN));
+    let tags = &first.actions[0].backups[0].tags;
+    assert_eq!((tags.get(tags::BACKUP_REQUEST), tags.get(tags::BACKUP_RUN)), (Some("8476a536"), Some(RUN)));
+
+    let of_id = |id: &str| {
+        let taken = automated("snap-1", "vol-a", "2026-11-21").until("2026-11-28").tagged(tags::BACKUP_RUN, RUN);
+        taken.tagged(tags::SCRIPTED, tags::YES).tagged(tags::BACKUP_REQUEST, id)
+    };
+    let again = |taken: Snapshot, request: &Request| {
+        let inventory = Inventory { snapshots: vec![taken], ..found(instances()) };
+        plan(&inventory, request, &run(LATER), at(LATER))
+    };
+    let second = again(of_id("8476a536"), &request);
+    assert_eq!(told(&second)[1], "keep i-1: already_taken");
+    assert_eq!((second.actions.len(), second.actions[0].instance.as_str()), (1, "i-2"));
+    // so that a third time it is of the same run
+    assert_eq!(second.actions[0].backups[0].tags.get(tags::BACKUP_RUN), Some(RUN));
+
+    let two = |plan: &Plan<Take>| {
+        plan.actions.len() == 2 && plan.actions[0].backups[0].tags.get(tags::BACKUP_RUN) == Some(LATER)
+    };
+    assert!(two(&again(of_id("another"), &request)), "another request of the same");
+    assert!(two(&again(of_id(""), &Request { id: None, ..request.clone() })), "a command has no id");
+    let copy = of_id("8476a536").tagged(tags::SOURCE_SNAPSHOT_ID, "snap-0").tagged(tags::SOURCE_REGION, "us-west-2");
+    assert!(two(&again(copy, &request)), "a copy of another region's");
+    let ahead = of_id("8476a536").tagged(tags::BACKUP_RUN, "2126-11-21T05:00:00Z");
+    assert!(two(&again(ahead, &request)), "a tag sets no clock ahead");
 }
 
 #[test]
