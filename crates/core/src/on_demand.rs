@@ -8,7 +8,10 @@ mod request;
 pub mod restart;
 mod selection;
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use chrono::{DateTime, Utc};
 
@@ -59,16 +62,14 @@ pub fn plan(inventory: &Inventory, request: &Request, run: &Run, now: DateTime<U
     }
     let excluded: BTreeSet<&VolumeId> =
         inventory.volumes.iter().filter(|volume| volume.is_excluded()).map(|volume| &volume.id).collect();
-    let (mut instances, mut to_stop) = (Vec::new(), BTreeSet::new());
+    let (mut instances, mut whens) = (Vec::new(), BTreeMap::new());
     for instance in &inventory.instances {
         match judge(instance, request.mode, &excluded, now) {
             Verdict::Gone => plan.keep(&instance.id, Reason::Gone),
             Verdict::Unfit(cause) => plan.refusals.push(Refusal { resource: instance.id.to_string(), cause }),
-            Verdict::Take { stop } => {
+            Verdict::Take(when) => {
                 instances.push(as_asked(instance, request));
-                if stop {
-                    to_stop.insert(instance.id.clone());
-                }
+                whens.insert(&instance.id, when);
             }
         }
     }
@@ -90,8 +91,8 @@ pub fn plan(inventory: &Inventory, request: &Request, run: &Run, now: DateTime<U
         if let Some(take) = plan.actions.iter_mut().find(|take: &&mut Take| take.instance == backup.instance) {
             take.backups.push(backup);
         } else {
-            let (instance, stop) = (backup.instance.clone(), to_stop.contains(&backup.instance));
-            plan.actions.push(Take { instance, backups: vec![backup], stop });
+            let when = whens.get(&backup.instance).copied().unwrap_or(When::AsIs);
+            plan.actions.push(Take { instance: backup.instance.clone(), backups: vec![backup], when });
         }
     }
     plan
@@ -138,7 +139,7 @@ fn refuse(inventory: &Inventory, request: &Request, run: &Run) -> Vec<Refusal> {
 
 /// What becomes of an instance.
 enum Verdict {
-    Take { stop: bool },
+    Take(When),
     Gone,
     Unfit(String),
 }
@@ -171,9 +172,10 @@ fn judge(instance: &Instance, mode: Mode, excluded: &BTreeSet<&VolumeId>, now: D
         }
         Mode::Stop if is_running => match not_to_be_stopped(instance, now) {
             Some(cause) => unfit(cause),
-            None => Verdict::Take { stop: true },
+            None => Verdict::Take(When::StoppedForIt),
         },
-        Mode::AsIs | Mode::Stop | Mode::OnlyStopped => Verdict::Take { stop: false },
+        Mode::Stop | Mode::OnlyStopped => Verdict::Take(When::Stopped),
+        Mode::AsIs => Verdict::Take(When::AsIs),
     }
 }
 
@@ -217,15 +219,29 @@ pub struct Take {
     pub instance: InstanceId,
     /// What is taken of it: one call each, and more than one only where one cannot leave out what is to be left out.
     pub backups: Vec<Backup>,
-    /// Whether it runs, and is stopped before and started again after.
-    pub stop: bool,
+    /// In which state.
+    pub when: When,
+}
+
+/// In which state an instance is to be when its snapshots are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// In whichever it is.
+    AsIs,
+    /// Stopped, as it was found.
+    Stopped,
+    /// Stopped: it runs, and is stopped before and started again after.
+    StoppedForIt,
 }
 
 impl fmt::Display for Take {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let backups: Vec<String> = self.backups.iter().map(ToString::to_string).collect();
         let backups = backups.join("; ");
-        if self.stop { write!(f, "stop {}; {backups}; start it again", self.instance) } else { f.write_str(&backups) }
+        match self.when {
+            When::StoppedForIt => write!(f, "stop {}; {backups}; start it again", self.instance),
+            When::AsIs | When::Stopped => f.write_str(&backups),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use snapkeeper_aws::{Aws, Error, Kind};
 use snapkeeper_core::{
     ids::InstanceId,
     inventory::InstanceState,
-    on_demand::{self, Inventory, Request, Take, restart},
+    on_demand::{self, Inventory, Request, Take, When, restart},
 };
 use snapkeeper_lambda::{Context, Outcome, Report, apply, planned};
 use tokio::time::{Instant, sleep};
@@ -47,12 +47,17 @@ pub async fn on_demand(aws: &Aws, context: &Context, request: &Request) -> anyho
     }
     let verbose = Verbose(request.verbose);
     let report = apply(plan, context, async |take: &Take, outcome: &mut Outcome| {
-        if take.stop {
+        if take.when == When::StoppedForIt {
             // boxed, as in `perform`
-            Box::pin(take_stopped(aws, context, take, outcome, verbose)).await;
-        } else {
-            verbose.tell(&take.instance, "taking its snapshots");
-            take_all(aws, take, outcome).await;
+            return Box::pin(take_stopped(aws, context, take, outcome, verbose)).await;
+        }
+        verbose.tell(&take.instance, "taking its snapshots");
+        take_all(aws, take, outcome).await;
+        if take.when == When::Stopped {
+            let state = aws.ec2.state_of(&take.instance).await;
+            if let Some(why) = why_not_consistent(state) {
+                outcome.failed(&take.instance, why);
+            }
         }
     });
     Ok(report.await)
@@ -120,7 +125,7 @@ async fn take_stopped(aws: &Aws, context: &Context, of: &Take, outcome: &mut Out
         .deadline
         .for_stopped(Box::pin(async {
             verbose.tell(id, "stopping it");
-            stop(aws, id, &mut may_stop_yet).await?;
+            stop(aws, id, &mark, &mut may_stop_yet).await?;
             if context.cancel.is_cancelled() {
                 return Err(NotStopped::Failed("interrupted when it was stopped".to_owned()));
             }
@@ -129,21 +134,39 @@ async fn take_stopped(aws: &Aws, context: &Context, of: &Take, outcome: &mut Out
             Ok(aws.ec2.state_of(id).await)
         }))
         .await;
-    if let Some(Err(NotStopped::Theirs)) = taken {
-        outcome.failed(id, "somebody else stopped it meanwhile: it is left stopped, and nothing was taken");
-        unmark(aws, id, &mark, outcome).await;
-        return;
-    }
-    if let Some(why) = why_not_consistent(taken) {
-        outcome.failed(id, why);
-    }
+    // how it was after its snapshots were taken, if they were
+    let state = match taken {
+        Some(Ok(state)) => Some(state),
+        Some(Err(NotStopped::Theirs)) => {
+            outcome.failed(id, "somebody else stopped it meanwhile: it is left stopped, and nothing was taken");
+            unmark(aws, id, &mark, outcome).await;
+            return;
+        }
+        Some(Err(NotStopped::Failed(cause))) => {
+            outcome.failed(id, format!("{cause}; no snapshot was taken"));
+            None
+        }
+        None => {
+            outcome.failed(
+                id,
+                "the deadline came near while it was stopped, and it was started again: \
+                 not all of its snapshots may have been taken",
+            );
+            None
+        }
+    };
     verbose.tell(id, "starting it again");
     let left = if may_stop_yet {
         Left::Marked("StopInstances had no certain answer, and may stop it yet")
     } else {
         Left::Unmarked
     };
-    if Box::pin(start_and_unmark(aws, context, id, &mark, left, outcome)).await {
+    let started = Box::pin(start_and_unmark(aws, context, id, &mark, left, outcome)).await;
+    // what EC2 answers to a change is worth more than a reading, which may lag behind
+    if let Some(why) = state.and_then(|state| why_not_consistent(started.was.map_or(state, |was| Ok(Some(was))))) {
+        outcome.failed(id, why);
+    }
+    if started.runs_unmarked {
         verbose.tell(id, "started");
     }
 }
@@ -161,27 +184,18 @@ async fn runs_still(aws: &Aws, id: &InstanceId, outcome: &mut Outcome) -> bool {
     false
 }
 
-/// Why an instance that was to be stopped has no snapshots that are consistent on disk, by its state after they were
-/// taken, unless it has them.
-fn why_not_consistent(taken: Option<Result<Result<Option<InstanceState>, Error>, NotStopped>>) -> Option<String> {
-    match taken {
-        None => Some(
-            "the deadline came near while it was stopped, and it was started again: \
-             not all of its snapshots may have been taken"
-                .to_owned(),
-        ),
-        Some(Err(NotStopped::Theirs)) => Some("somebody else stopped it meanwhile".to_owned()),
-        Some(Err(NotStopped::Failed(cause))) => Some(format!("{cause}; no snapshot was taken")),
-        Some(Ok(Err(error))) => Some(format!(
+/// Why the snapshots of an instance that was to be stopped are not consistent on disk, by its state after they were taken,
+/// unless they are.
+fn why_not_consistent(state: Result<Option<InstanceState>, Error>) -> Option<String> {
+    match state {
+        Err(error) => Some(format!(
             "whether it was started meanwhile, and its snapshots are not consistent on disk, cannot be seen: {error}"
         )),
-        Some(Ok(Ok(state))) => match state {
-            // that it has gone is told when it is to be started
-            Some(InstanceState::Stopped | InstanceState::ShuttingDown | InstanceState::Terminated) | None => None,
-            Some(
-                InstanceState::Pending | InstanceState::Running | InstanceState::Stopping | InstanceState::Unknown,
-            ) => Some("it was started meanwhile: its snapshots are not consistent on disk".to_owned()),
-        },
+        // that it has gone is told when it is to be started
+        Ok(Some(InstanceState::Stopped | InstanceState::ShuttingDown | InstanceState::Terminated) | None) => None,
+        Ok(Some(
+            InstanceState::Pending | InstanceState::Running | InstanceState::Stopping | InstanceState::Unknown,
+        )) => Some("it was started meanwhile: its snapshots are not consistent on disk".to_owned()),
     }
 }
 
@@ -225,7 +239,7 @@ enum NotStopped {
 
 /// Stops the instance, and waits until it is stopped. `may_stop_yet` tells whether it may be stopped later, although this
 /// failed.
-async fn stop(aws: &Aws, id: &InstanceId, may_stop_yet: &mut bool) -> Result<(), NotStopped> {
+async fn stop(aws: &Aws, id: &InstanceId, mark: &str, may_stop_yet: &mut bool) -> Result<(), NotStopped> {
     // until there is an answer
     *may_stop_yet = true;
     let mut unanswered = match aws.ec2.stop_instance(id).await {
@@ -240,8 +254,13 @@ async fn stop(aws: &Aws, id: &InstanceId, may_stop_yet: &mut bool) -> Result<(),
             return Err(NotStopped::Failed(format!("it could not be stopped: {error}")));
         }
     };
+    // another run may have taken the mark off since it was read back: none that stops this instance, for this one did
+    if let Err(error) = aws.ec2.mark(id, mark).await {
+        tracing::warn!(instance = %id, %error, "not marked once more");
+    }
     let begun = Instant::now();
     let mut in_vain = 0;
+    let mut was_stopping = false;
     loop {
         *may_stop_yet = unanswered.is_some();
         let within = if unanswered.is_some() { STOPS_LATE_WITHIN } else { STOPS_WITHIN };
@@ -256,7 +275,11 @@ async fn stop(aws: &Aws, id: &InstanceId, may_stop_yet: &mut bool) -> Result<(),
             }
             Ok(Some(InstanceState::Stopping)) => {
                 // so the call had its effect, and can have no other
-                (unanswered, in_vain) = (None, 0);
+                (unanswered, in_vain, was_stopping) = (None, 0, true);
+            }
+            Ok(Some(InstanceState::Pending)) if was_stopping => {
+                *may_stop_yet = false;
+                return Err(NotStopped::Failed("it was started meanwhile".to_owned()));
             }
             Ok(Some(InstanceState::ShuttingDown | InstanceState::Terminated)) => {
                 *may_stop_yet = false;

@@ -21,6 +21,8 @@ const STARTS_WITHIN: Duration = Duration::from_mins(30);
 const RESTARTS_WITHIN: Duration = Duration::from_mins(5);
 /// How long is waited between two tries, at first and at most.
 const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+/// How many looks in a row must say that an instance runs which was not seen to be starting.
+const LOOKS_THAT_AGREE: u32 = 3;
 /// How long an instance that is being started is looked at: some fall back to `stopped`.
 const SETTLES_WITHIN: Duration = Duration::from_mins(1);
 
@@ -38,13 +40,11 @@ pub(crate) async fn apply_all(aws: &Aws, context: &Context, plan: Plan<Restart>)
     let report = apply(plan, context, async |restart: &Restart, outcome: &mut Outcome| {
         let Restart { instance, mark } = restart;
         let started = start_and_unmark(aws, context, instance, mark, Left::AsFound, outcome);
-        let ended = timeout(RESTARTS_WITHIN, Box::pin(started)).await;
-        let done = ended.unwrap_or_else(|_| {
-            outcome.failed(instance, not_seen_running("it did not start within some minutes"));
-            false
-        });
-        if done {
-            outcome.done();
+        match timeout(RESTARTS_WITHIN, Box::pin(started)).await {
+            Ok(Started { runs_unmarked: true, .. }) => outcome.done(),
+            // what is not so was told
+            Ok(Started { runs_unmarked: false, .. }) => {}
+            Err(_) => outcome.failed(instance, not_seen_running("it did not start within some minutes")),
         }
     });
     report.await
@@ -61,8 +61,15 @@ pub(crate) enum Left {
     Marked(&'static str),
 }
 
-/// Starts the instance, however often that takes, and takes the mark off. Returns whether it runs and is unmarked; what is
-/// not so is told.
+/// What has come of starting an instance.
+pub(crate) struct Started {
+    /// Whether it runs and is unmarked; what is not so was told.
+    pub(crate) runs_unmarked: bool,
+    /// In which state it was when it was started, if the first try was answered with it.
+    pub(crate) was: Option<InstanceState>,
+}
+
+/// Starts the instance, however often that takes, and takes the mark off.
 pub(crate) async fn start_and_unmark(
     aws: &Aws,
     context: &Context,
@@ -70,32 +77,29 @@ pub(crate) async fn start_and_unmark(
     mark: &str,
     left: Left,
     outcome: &mut Outcome,
-) -> bool {
-    let mut trial = Trial { is_started: false, last: "there was no time to try".to_owned() };
+) -> Started {
+    let mut trial = Trial { tries: 0, is_started: false, was: None, last: "there was no time to try".to_owned() };
     let marks_again = match left {
         Left::AsFound => None,
         Left::Unmarked | Left::Marked(_) => Some(mark),
     };
     let end =
         context.deadline.for_starting(timeout(STARTS_WITHIN, Box::pin(start(aws, id, marks_again, &mut trial)))).await;
-    match end {
-        Some(Ok(End::Gone)) => {
+    let runs_unmarked = match (end, left) {
+        (Some(Ok(End::Gone)), _) => {
             outcome.kept(id, "terminated by somebody else meanwhile");
-            return false;
+            false
         }
-        Some(Err(_)) | None if !trial.is_started => {
+        (Some(Err(_)) | None, _) if !trial.is_started => {
             outcome.failed(id, not_seen_running(&trial.last));
-            return false;
+            false
         }
-        Some(Ok(End::Unseen) | Err(_)) | None => {
+        (Some(Ok(End::Unseen) | Err(_)) | None, _) => {
             outcome.failed(id, not_seen_running("EC2 has said that it starts"));
-            return false;
+            false
         }
-        Some(Ok(End::Runs)) => {}
-    }
-    match left {
-        Left::AsFound | Left::Unmarked => unmark(aws, id, mark, outcome).await,
-        Left::Marked(why) => {
+        (Some(Ok(End::Runs)), Left::AsFound | Left::Unmarked) => unmark(aws, id, mark, outcome).await,
+        (Some(Ok(End::Runs)), Left::Marked(why)) => {
             outcome.failed(
                 id,
                 format!(
@@ -105,7 +109,8 @@ pub(crate) async fn start_and_unmark(
             );
             false
         }
-    }
+    };
+    Started { runs_unmarked, was: trial.was }
 }
 
 /// Takes the mark off. Returns whether it is; if not, that is told.
@@ -142,7 +147,10 @@ enum End {
 
 /// What has become of the tries so far; filled in while they are made, since they may be cut off.
 struct Trial {
+    tries: u32,
     is_started: bool,
+    /// In which state it was, as the answer to the first try says.
+    was: Option<InstanceState>,
     last: String,
 }
 
@@ -152,16 +160,21 @@ async fn start(aws: &Aws, id: &InstanceId, marks_again: Option<&str>, trial: &mu
     let (mut wait, longest) = WAITS;
     loop {
         let started = aws.ec2.start_instance(id).await;
+        trial.tries += 1;
         let is_unknown = match started {
             // an answer that says so is worth more than any reading
-            Ok(()) => {
+            Ok(was) => {
                 trial.is_started = true;
+                if trial.tries == 1 {
+                    trial.was = was;
+                }
                 match settles(aws, id).await {
                     Settled::Runs => return End::Runs,
                     Settled::Unseen => return End::Unseen,
                     Settled::Fell => {}
                 }
-                *trial = Trial { is_started: false, last: "it fell back to stopped when it was started".to_owned() };
+                trial.is_started = false;
+                "it fell back to stopped when it was started".clone_into(&mut trial.last);
                 false
             }
             Err(error) => {
@@ -196,18 +209,24 @@ enum Settled {
     Unseen,
 }
 
-/// Looks at an instance that is being started until it runs.
+/// Looks at an instance that is being started until it runs. A look may be of the time before it was stopped: that it
+/// runs is believed of what was seen to be starting, or of looks that agree.
 async fn settles(aws: &Aws, id: &InstanceId) -> Settled {
     let begun = Instant::now();
     let mut last = None;
-    let mut looks = 0;
+    let (mut looks, mut running) = (0, 0);
     // a look may take long itself
-    while begun.elapsed() < SETTLES_WITHIN || looks < 2 {
+    while begun.elapsed() < SETTLES_WITHIN || looks < LOOKS_THAT_AGREE {
         looks += 1;
         match aws.ec2.state_of(id).await {
-            Ok(Some(InstanceState::Running)) => return Settled::Runs,
+            Ok(Some(InstanceState::Running)) => {
+                running += 1;
+                if last == Some(InstanceState::Pending) || running == LOOKS_THAT_AGREE {
+                    return Settled::Runs;
+                }
+            }
             Ok(Some(InstanceState::Stopped)) if last == Some(InstanceState::Pending) => return Settled::Fell,
-            Ok(state) => last = state,
+            Ok(state) => (last, running) = (state, 0),
             Err(_) => {}
         }
         sleep(BETWEEN_LOOKS).await;

@@ -12,7 +12,8 @@ use crate::peers::{HOME, calls_of, each_taken_once};
 /// The calls that change something, and how many of each a run makes that nothing disturbs: of two instances that run
 /// and one that is stopped, one of them with two volumes.
 const CHANGES: [(&str, u64); 6] = [
-    ("CreateTags", 2),
+    // each of them marked before, and once more when it is being stopped
+    ("CreateTags", 4),
     ("StopInstances", 2),
     ("CreateSnapshots", 1),
     ("CreateSnapshot", 2),

@@ -15,18 +15,18 @@ impl Ec2 {
     pub async fn stop_instance(&self, id: &InstanceId) -> Result<Option<InstanceState>, Error> {
         let call = self.client.stop_instances().instance_ids(id.as_str());
         let answer = self.caller.call("StopInstances", Twice::Harmful, || call.clone().send()).await?;
-        let told = answer.stopping_instances().iter().find(|it| it.instance_id() == Some(id.as_str()));
-        Ok(told.and_then(InstanceStateChange::previous_state).map(|state| convert::instance_state(Some(state))))
+        Ok(state_before(answer.stopping_instances(), id))
     }
 
-    /// Begins to start an instance. One that runs counts as started.
+    /// Begins to start an instance. One that runs counts as started. Returns the state that it was in before, if the
+    /// answer says so.
     ///
     /// # Errors
     /// [`Kind::Busy`](crate::Kind::Busy) while it is still stopping.
-    pub async fn start_instance(&self, id: &InstanceId) -> Result<(), Error> {
+    pub async fn start_instance(&self, id: &InstanceId) -> Result<Option<InstanceState>, Error> {
         let call = self.client.start_instances().instance_ids(id.as_str());
-        self.caller.call("StartInstances", Twice::Harmless, || call.clone().send()).await?;
-        Ok(())
+        let answer = self.caller.call("StartInstances", Twice::Harmless, || call.clone().send()).await?;
+        Ok(state_before(answer.starting_instances(), id))
     }
 
     /// Whether this account may start an instance: EC2 is asked, and starts nothing.
@@ -62,6 +62,11 @@ impl Ec2 {
         self.caller.call("DeleteTags", Twice::Harmless, || call.clone().send()).await?;
         Ok(())
     }
+}
+
+fn state_before(changes: &[InstanceStateChange], id: &InstanceId) -> Option<InstanceState> {
+    let of_it = changes.iter().find(|change| change.instance_id() == Some(id.as_str()));
+    of_it.and_then(InstanceStateChange::previous_state).map(|state| convert::instance_state(Some(state)))
 }
 
 fn stopped(mark: &str) -> Tag {

@@ -391,6 +391,8 @@ mod tests {
             let request = Request::from_json(&with("retention", json!(together))).unwrap();
             assert_eq!(request.retention, Some("7d 4w".parse().unwrap()), "{together}");
         }
+        let months = Request::from_json(&with("retention", json!("14d12m"))).unwrap();
+        assert_eq!(months.retention, Some("14d 12m".parse().unwrap()));
         check(with("retention", json!("2weeks")), &["retention is \"2weeks\": expected 7, 7d"]);
         check(with("retention", json!(7)), &["retention is 7"]);
         let mut both = with("stop", json!(true));
@@ -407,6 +409,9 @@ mod tests {
     fn a_long_value_is_not_repeated_in_full() {
         let error = Request::from_json(&json!("x".repeat(100_000))).unwrap_err().to_string();
         assert!(error.len() < 1_000, "{error}");
+        // the quotation marks count
+        assert_eq!(told(&json!("x".repeat(198))).chars().count(), 200);
+        assert_eq!(told(&json!("x".repeat(199))), format!("\"{}…", "x".repeat(198)));
     }
 
     #[test]

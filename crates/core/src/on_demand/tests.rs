@@ -60,6 +60,20 @@ fn check(inventory: &Inventory, request: &Request, expected: &[&str]) {
 }
 
 #[test]
+fn whether_it_must_be_stopped_depends_on_what_was_asked_and_found() {
+    for (mode, state, when) in [
+        (Mode::AsIs, InstanceState::Running, When::AsIs),
+        (Mode::AsIs, InstanceState::Stopped, When::AsIs),
+        (Mode::Stop, InstanceState::Running, When::StoppedForIt),
+        (Mode::Stop, InstanceState::Stopped, When::Stopped),
+        (Mode::OnlyStopped, InstanceState::Stopped, When::Stopped),
+    ] {
+        let inventory = found(vec![instance("i-1", &["vol-a"], &[]).in_state(state)]);
+        assert_eq!(only_take(&inventory, &Request { mode, ..of(&["i-1"]) }).when, when, "{mode:?} {state:?}");
+    }
+}
+
+#[test]
 fn what_is_taken_is_told_of_its_instance() {
     let inventory = found(vec![instance("i-1", &["vol-a", "vol-b"], &[])]);
     assert_eq!(only_take(&inventory, &of(&["i-1"])).resource(), "i-1");
@@ -244,7 +258,7 @@ fn an_instance_is_stopped_once_however_many_calls_it_takes() {
         ..Inventory::default()
     };
     let take = only_take(&inventory, &Request { mode: Mode::Stop, ..of(&["i-1"]) });
-    assert_eq!((take.stop, take.backups.len()), (true, 4));
+    assert_eq!((take.when, take.backups.len()), (When::StoppedForIt, 4));
     let plan_of = |mode| plan(&inventory, &Request { mode, ..of(&["i-1"]) }, &run(RUN), at(RUN));
     assert!(plan_of(Mode::Stop).findings.is_empty());
     assert_eq!(plan_of(Mode::AsIs).findings.len(), 1, "not consistent while it runs");

@@ -242,7 +242,7 @@ fn what_has_lost_its_mark_is_marked_again_and_started() {
         let marked = ("CreateTags", false);
         // the first StartInstances is a dry run
         let tried = [("StartInstances", false), ("StartInstances", true)];
-        assert_eq!(told, [marked, tried[0], tried[1], marked, ("StartInstances", false)]);
+        assert_eq!(told, [marked, tried[0], marked, tried[1], marked, ("StartInstances", false)]);
         assert_eq!(scene.is_as_before().and_then(|()| is_whole(&scene)), Ok(()));
     });
 }
