@@ -9,7 +9,7 @@ use snapkeeper_lambda::Event;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
-    match Event::read(&event) {
+    match Event::read(&event, "8476a536") {
         Ok(Event { instant, dry_run, .. }) => {
             let of_rule = event.get("detail-type").is_some();
             let said = event.get(if of_rule { "time" } else { "scheduled_time" }).and_then(Value::as_str);

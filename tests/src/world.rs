@@ -7,11 +7,10 @@ use serde_json::Value;
 use snapkeeper_aws::{Aws, Options, SharedHttpClient};
 use snapkeeper_core::{
     calls::Calls,
-    on_demand::Request,
     run::{Job, Run},
     settings::{ApiRate, Settings},
 };
-use snapkeeper_lambda::{Context, Report, perform};
+use snapkeeper_lambda::{Context, Event, Report, perform};
 use snapkeeper_simulator::{Config, Listener, Simulator};
 
 use crate::{moto::Moto, operator::Operator, policies};
@@ -224,7 +223,8 @@ impl World {
         self.on_demand_in(context, payload, None).await
     }
 
-    /// The same in a context, through this client if it is not to be the door's own.
+    /// The same in a context, through this client if it is not to be the door's own. The run's instant stands in the
+    /// payload: the same payload at the same instant is the same request.
     ///
     /// # Panics
     /// If the payload is not understood.
@@ -234,7 +234,9 @@ impl World {
         payload: &Value,
         client: Option<SharedHttpClient>,
     ) -> Report {
-        let request = Request::from_json(payload).expect("a request");
+        let mut event = payload.as_object().expect("an object").clone();
+        event.insert("scheduled_time".to_owned(), Value::from(context.run.instant.to_rfc3339()));
+        let request = Event::read(&Value::Object(event), "").expect("an event").request.expect("a request");
         context.run.dry_run |= request.dry_run;
         context.request = Some(request);
         Box::pin(self.run_through(&context, client)).await

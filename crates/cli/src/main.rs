@@ -10,7 +10,7 @@ mod simulate;
 mod snapshot;
 mod text;
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::{EnvFilter, filter::Directive};
@@ -76,7 +76,8 @@ fn main() -> ExitCode {
         }),
     };
     result.unwrap_or_else(|error| {
-        anstream::eprintln!("error: {error:#}");
+        // that nobody can be told is no other failure: `eprintln!` would panic
+        let _ = writeln!(anstream::stderr(), "error: {error:#}");
         ExitCode::from(if error.is::<text::Unwritten>() { 1 } else { 2 })
     })
 }

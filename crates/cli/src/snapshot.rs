@@ -9,7 +9,7 @@ mod wait;
 use std::{collections::BTreeMap, process::ExitCode};
 
 use anyhow::Context as _;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "JSON", value_parser = json_value)]
     filter: Option<Value>,
     /// Text put into the descriptions of the snapshots
-    #[arg(short, long)]
+    #[arg(short, long, allow_hyphen_values = true)]
     label: Option<String>,
     /// Stop each running instance before, and start it again as soon as its snapshots are begun
     #[arg(short, long, conflicts_with = "stopped")]
@@ -90,7 +90,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn snapshot(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut settings = Settings::from_variables(environment::variables()).context("settings")?;
-    let request = arguments.request()?;
+    let request = arguments.request(&id_at(clock::now()))?;
     let Arguments { wait, verbose, dry_run, output, connection, .. } = arguments;
     settings.dry_run |= dry_run;
     // the monitoring waits for the scheduled run, not for this
@@ -132,12 +132,12 @@ impl Arguments {
         self.verbose
     }
 
-    /// What is asked for; `None` if nothing is to be taken.
-    fn request(&self) -> anyhow::Result<Option<Request>> {
+    /// What is asked for, as a request of this id; `None` if nothing is to be taken.
+    fn request(&self, id: &str) -> anyhow::Result<Option<Request>> {
         if self.recover {
             return Ok(None);
         }
-        Ok(Some(Request::from_json(&self.payload()?)?))
+        Ok(Some(Request::from_json(&self.payload()?, id)?))
     }
 
     /// The payload with which the creator's function would do the same.
@@ -181,6 +181,11 @@ impl Arguments {
         }
         Ok(Value::Object(payload))
     }
+}
+
+/// The id of a request that is made now: no other one has it, not even of the same second.
+fn id_at(now: DateTime<Utc>) -> String {
+    format!("{}.{:09}-{}", now.timestamp(), now.timestamp_subsec_nanos(), std::process::id())
 }
 
 fn tag(text: &str) -> Result<(String, String), String> {
@@ -235,6 +240,8 @@ mod tests {
         check(&[], json!({}));
         check(&["-l", "before"], json!({"label": "before"}));
         check(&["--label", "before"], json!({"label": "before"}));
+        check(&["-l", "-before-"], json!({"label": "-before-"}));
+        check(&["--label", "-- before", "-s"], json!({"label": "-- before", "stop": true}));
         check(&["-s"], json!({"stop": true}));
         check(&["--stop"], json!({"stop": true}));
         check(&["-p"], json!({"stopped": true}));
@@ -291,9 +298,20 @@ mod tests {
     }
 
     #[test]
+    fn each_request_has_an_id_of_its_own() {
+        let id_of = |at: &str| {
+            let request = read(&["-i", ID]).request(&id_at(at.parse().unwrap())).unwrap();
+            request.map(|request| request.id)
+        };
+        let id = id_of("2026-11-21T05:00:07.000000001Z");
+        assert_eq!(id, Some(format!("1795237207.000000001-{}", std::process::id())));
+        assert_ne!(id, id_of("2026-11-21T05:00:07.000000002Z"), "of the same second");
+    }
+
+    #[test]
     fn to_recover_nothing_else_is_asked() {
-        assert!(read(&["--recover"]).request().unwrap().is_none());
-        assert!(read(&[]).request().is_err(), "nothing selected is not everything");
+        assert!(read(&["--recover"]).request("1").unwrap().is_none());
+        assert!(read(&[]).request("1").is_err(), "nothing selected is not everything");
         for word in ["--stop", "--wait", "--protected"] {
             assert!(Words::try_parse_from(["snapshot", "--recover", word]).is_err(), "{word}");
         }

@@ -8,7 +8,7 @@ use crate::{
     ids::{Region, VolumeId},
     inventory::{Snapshot, SnapshotState},
     layout,
-    tags::{BACKUP_RUN, SOURCE_INSTANCE_ID, SOURCE_VOLUME_ID},
+    tags::{BACKUP_REQUEST, BACKUP_RUN, SOURCE_INSTANCE_ID, SOURCE_VOLUME_ID},
 };
 
 /// A volume and where it is: a region holds copies of many regions' volumes.
@@ -28,8 +28,9 @@ pub enum Whence {
 /// The automated snapshots of one region, by the volume that they hold.
 pub struct Backups<'a> {
     by_volume: BTreeMap<Origin, Vec<&'a Snapshot>>,
-    /// The members of each run.
-    by_run: BTreeMap<Whence, BTreeMap<&'a str, Vec<Member<'a>>>>,
+    /// The members of each run, by its instant, and by what was asked for by hand: several requests may be of one instant.
+    /// What nobody asked for has an empty one.
+    by_run: BTreeMap<Whence, BTreeMap<&'a str, BTreeMap<&'a str, Vec<Member<'a>>>>>,
 }
 
 struct Member<'a> {
@@ -45,8 +46,9 @@ impl<'a> Backups<'a> {
         let mut backups = Self { by_volume: BTreeMap::new(), by_run: BTreeMap::new() };
         for snapshot in snapshots.iter().filter(|snapshot| snapshot.is_automated()) {
             let origin = origin(snapshot);
-            if let Some(run) = snapshot.tags.get(BACKUP_RUN) {
-                backups.by_run.entry(origin.0.clone()).or_default().entry(run).or_default().push(Member {
+            if let Some((run, request)) = run_of(snapshot) {
+                let runs = backups.by_run.entry(origin.0.clone()).or_default();
+                runs.entry(run).or_default().entry(request).or_default().push(Member {
                     instance: snapshot.tags.get(SOURCE_INSTANCE_ID),
                     volume: origin.1.clone(),
                     state: snapshot.state,
@@ -113,9 +115,9 @@ impl<'a> Backups<'a> {
     }
 
     fn of_run(&self, snapshot: &Snapshot) -> &[Member<'a>] {
-        let Some(run) = snapshot.tags.get(BACKUP_RUN) else { return &[] };
-        let whence = origin(snapshot).0;
-        self.by_run.get(&whence).and_then(|runs| runs.get(run)).map_or(&[], Vec::as_slice)
+        let Some((run, request)) = run_of(snapshot) else { return &[] };
+        let of_whence = self.by_run.get(&origin(snapshot).0);
+        of_whence.and_then(|runs| runs.get(run)?.get(request)).map_or(&[], Vec::as_slice)
     }
 
     /// The volume's last good backup. Where it has no good one, its last completed snapshot: part of a set is better
@@ -132,6 +134,10 @@ impl<'a> Backups<'a> {
     pub fn last_good_at(&self, origin: &Origin) -> Option<DateTime<Utc>> {
         self.of_volume(origin).iter().rev().find(|snapshot| self.is_good(snapshot)).map(|snapshot| snapshot.taken())
     }
+}
+
+fn run_of(snapshot: &Snapshot) -> Option<(&str, &str)> {
+    Some((snapshot.tags.get(BACKUP_RUN)?, snapshot.tags.get(BACKUP_REQUEST).unwrap_or_default()))
 }
 
 /// The volume that a snapshot holds.

@@ -223,7 +223,9 @@ impl CopySnapshot {
         ]
         .into_iter()
         .collect();
-        for key in [tags::DELETE_ON, tags::KEEP_FOREVER, tags::BACKUP_RUN, tags::SOURCE_INSTANCE_ID] {
+        for key in
+            [tags::DELETE_ON, tags::KEEP_FOREVER, tags::BACKUP_RUN, tags::BACKUP_REQUEST, tags::SOURCE_INSTANCE_ID]
+        {
             if let Some(value) = primary.tags.get(key) {
                 own.set(key, value);
             }

@@ -41,20 +41,21 @@ pub fn plan(inventory: &Inventory, run: &Run) -> Plan<Create> {
     let Inventory { instances, volumes, snapshots } = inventory;
     let mut dates = Vec::new();
     let Plan { actions, kept, findings, refusals, measures } =
-        backups(instances, volumes, &Existing::of(snapshots, run, false), run, &mut dates);
+        backups(instances, volumes, &Existing::of(snapshots, run, None), run, &mut dates);
     let actions = actions.into_iter().map(Create::Backup).chain(dates.into_iter().map(Create::Date)).collect();
     Plan { actions, kept, findings, refusals, measures }
 }
 
-/// Plans one backup for each of these instances that is enrolled, for a run that was asked for by hand, and dates nothing
-/// that is there already.
+/// Plans one backup for each of these instances that is enrolled, for a run that was asked for by hand, by the request of
+/// this id, and dates nothing that is there already.
 pub(crate) fn plan_backups(
     instances: &[Instance],
     volumes: &[Volume],
     snapshots: &[Snapshot],
     run: &Run,
+    request: &str,
 ) -> Plan<Backup> {
-    backups(instances, volumes, &Existing::of(snapshots, run, true).without_undated(), run, &mut Vec::new())
+    backups(instances, volumes, &Existing::of(snapshots, run, Some(request)).without_undated(), run, &mut Vec::new())
 }
 
 fn backups(

@@ -146,6 +146,7 @@ Tags that cannot be read
         assert_eq!(
             headings,
             [
+                "Instances that a run has stopped",
                 "Enrolled, but no recent good backup",
                 "Volumes without any snapshot",
                 "Snapshots that failed",

@@ -25,6 +25,7 @@ use crate::{
     ids::{InstanceId, VolumeId},
     inventory::{Instance, InstanceState, Snapshot, Volume},
     plan::{Action, FindingKind, Plan, Reason, Refusal},
+    retention::Retention,
     run::Run,
     tags::{self, Tags},
 };
@@ -64,7 +65,7 @@ pub fn plan(inventory: &Inventory, request: &Request, run: &Run, now: DateTime<U
         inventory.volumes.iter().filter(|volume| volume.is_excluded()).map(|volume| &volume.id).collect();
     let (mut instances, mut whens) = (Vec::new(), BTreeMap::new());
     for instance in &inventory.instances {
-        match judge(instance, request.mode, &excluded, now) {
+        match judge(instance, request, &excluded, now) {
             Verdict::Gone => plan.keep(&instance.id, Reason::Gone),
             Verdict::Unfit(cause) => plan.refusals.push(Refusal { resource: instance.id.to_string(), cause }),
             Verdict::Take(when) => {
@@ -76,7 +77,7 @@ pub fn plan(inventory: &Inventory, request: &Request, run: &Run, now: DateTime<U
     let theirs: BTreeSet<&VolumeId> =
         instances.iter().flat_map(|instance| &instance.devices).map(|device| &device.volume).collect();
     let volumes: Vec<Volume> = inventory.volumes.iter().filter(|volume| theirs.contains(&volume.id)).cloned().collect();
-    let backups = plan_backups(&instances, &volumes, &inventory.snapshots, run);
+    let backups = plan_backups(&instances, &volumes, &inventory.snapshots, run, &request.id);
     plan.kept.extend(backups.kept);
     // while an instance is stopped its volumes do not change, in however many calls they are taken
     let is_to_tell = |kind: FindingKind| kind != FindingKind::NotConsistent || request.mode == Mode::AsIs;
@@ -84,9 +85,7 @@ pub fn plan(inventory: &Inventory, request: &Request, run: &Run, now: DateTime<U
     plan.refusals.extend(backups.refusals);
     for backup in backups.actions {
         let mut backup = backup.asked_for(request.label.as_deref(), request.protected);
-        if let Some(id) = &request.id {
-            backup.tags.set(tags::BACKUP_REQUEST, id.as_str());
-        }
+        backup.tags.set(tags::BACKUP_REQUEST, request.id.as_str());
         // an instance is stopped once, however many calls its volumes take
         if let Some(take) = plan.actions.iter_mut().find(|take: &&mut Take| take.instance == backup.instance) {
             take.backups.push(backup);
@@ -103,7 +102,7 @@ pub fn plan(inventory: &Inventory, request: &Request, run: &Run, now: DateTime<U
 fn as_begun(snapshots: &[Snapshot], request: &Request, run: &Run) -> Run {
     let is_of_request = |snapshot: &&Snapshot| {
         let is_primary = snapshot.is_automated() && snapshot.copy_of().is_none();
-        is_primary && request.id.is_some() && snapshot.tags.get(tags::BACKUP_REQUEST) == request.id.as_deref()
+        is_primary && snapshot.tags.get(tags::BACKUP_REQUEST) == Some(request.id.as_str())
     };
     let begun = snapshots.iter().filter(is_of_request).filter_map(|snapshot| tags::run_instant(&snapshot.tags));
     // whoever may tag a snapshot does not set the clock of a run ahead
@@ -144,7 +143,7 @@ enum Verdict {
     Unfit(String),
 }
 
-fn judge(instance: &Instance, mode: Mode, excluded: &BTreeSet<&VolumeId>, now: DateTime<Utc>) -> Verdict {
+fn judge(instance: &Instance, request: &Request, excluded: &BTreeSet<&VolumeId>, now: DateTime<Utc>) -> Verdict {
     let is_running = match instance.state {
         InstanceState::ShuttingDown | InstanceState::Terminated => return Verdict::Gone,
         InstanceState::Running => true,
@@ -166,7 +165,10 @@ fn judge(instance: &Instance, mode: Mode, excluded: &BTreeSet<&VolumeId>, now: D
     if instance.devices.iter().all(|device| excluded.contains(&device.volume)) {
         return unfit("all of its volumes are tagged Backup=No: take that tag off one of them");
     }
-    match mode {
+    if let Some(retention) = unreadable_retention(instance, request) {
+        return unfit(&format!("its tag Retention is {retention:?}: correct it, or give --retention"));
+    }
+    match request.mode {
         Mode::OnlyStopped if is_running => {
             unfit("it is running, and only stopped ones are to be taken: stop it before")
         }
@@ -177,6 +179,13 @@ fn judge(instance: &Instance, mode: Mode, excluded: &BTreeSet<&VolumeId>, now: D
         Mode::Stop | Mode::OnlyStopped => Verdict::Take(When::Stopped),
         Mode::AsIs => Verdict::Take(When::AsIs),
     }
+}
+
+/// What the instance's tag says, if it counts and cannot be read. A scheduled run takes such an instance undated; here
+/// somebody is there to mend it.
+fn unreadable_retention<'a>(instance: &'a Instance, request: &Request) -> Option<&'a str> {
+    let counts = !request.protected && request.retention.is_none();
+    instance.tags.get(tags::RETENTION).filter(|value| counts && value.parse::<Retention>().is_err())
 }
 
 fn neither(what: &str) -> Verdict {

@@ -261,6 +261,8 @@ impl Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
+    /// An instance that a run on demand has stopped, and that is not started yet.
+    LeftStopped,
     /// An enrolled instance without a good backup within the RPO.
     NoRecentBackup,
     /// A volume of which there is no snapshot at all.
@@ -291,7 +293,8 @@ pub enum FindingKind {
 
 impl FindingKind {
     /// Every kind, the gravest first.
-    pub const ALL: [FindingKind; 13] = [
+    pub const ALL: [FindingKind; 14] = [
+        Self::LeftStopped,
         Self::NoRecentBackup,
         Self::Unprotected,
         Self::Failed,
@@ -310,6 +313,7 @@ impl FindingKind {
     /// The kind as a heading.
     pub fn heading(self) -> &'static str {
         match self {
+            Self::LeftStopped => "Instances that a run has stopped",
             Self::NoRecentBackup => "Enrolled, but no recent good backup",
             Self::Unprotected => "Volumes without any snapshot",
             Self::Failed => "Snapshots that failed",

@@ -46,7 +46,7 @@ pub const SCRIPTED: &str = "Scripted";
 pub const STATE: &str = "State";
 /// The value of [`STATE`] on snapshots that were asked for to be kept.
 pub const PROTECTED: &str = "Protected";
-/// On snapshots that a Lambda function was asked for by hand: the id of the invocation, the same if it is tried again.
+/// On snapshots that were asked for by hand: what tells the request from any other, the same if it is tried again.
 pub const BACKUP_REQUEST: &str = "Backup_Request";
 /// The value of tags of ours that only have to be there.
 pub const YES: &str = "Yes";

@@ -14,6 +14,7 @@ use crate::{
     ids::{Region, VolumeId},
     inventory::{Device, Instance, Snapshot, SnapshotState, Volume},
     notice::Notice,
+    on_demand::restart,
     plan::{Finding, FindingKind, Plan, Reason},
     run::Run,
     tags::{self, BackupPolicy, Choice, DeleteOn},
@@ -93,9 +94,10 @@ impl<'a> Watch<'a> {
         matches!(snapshot.delete_on(), DeleteOn::Day(day) if day <= self.run.day())
     }
 
-    /// Enrolled instances without a recent good backup, and tags that cannot be read.
+    /// Instances that a run has stopped, enrolled ones without a recent good backup, and tags that cannot be read.
     fn instances(&self, findings: &mut Vec<Finding>) {
         for instance in self.inventory.instances.iter().filter(|instance| instance.is_there()) {
+            findings.extend(restart::left_stopped(instance));
             let (policy, errors) =
                 BackupPolicy::from_tags(&instance.tags, &self.run.region, &self.run.settings.default_retention);
             findings.extend(errors.iter().map(|error| Finding::unreadable(&instance.id, error)));
@@ -213,11 +215,12 @@ impl<'a> Watch<'a> {
                 // members that expire leave others behind that are held
                 SnapshotState::Completed if matters && !self.is_due(snapshot) => {
                     let missing = self.backups.missing_from_set_of(snapshot);
-                    let set = (snapshot.tags.get(tags::SOURCE_INSTANCE_ID), snapshot.tags.get(tags::BACKUP_RUN));
+                    let set = [tags::SOURCE_INSTANCE_ID, tags::BACKUP_RUN, tags::BACKUP_REQUEST]
+                        .map(|key| snapshot.tags.get(key));
                     if missing.is_empty() && self.backups.is_of_several_moments(snapshot) && sets_told.insert(set) {
                         findings.push(finding(
                             FindingKind::NotConsistent,
-                            format!("its set of {} was begun at different moments", set.0.unwrap_or_default()),
+                            format!("its set of {} was begun at different moments", set[0].unwrap_or_default()),
                             "nothing if the volumes do not depend on each other; else see why the set was not taken at once",
                         ));
                     }
@@ -225,7 +228,7 @@ impl<'a> Watch<'a> {
                         continue;
                     }
                     let missing: Vec<&str> = missing.iter().map(VolumeId::as_str).collect();
-                    let instance = set.0.unwrap_or("an unknown instance");
+                    let instance = set[0].unwrap_or("an unknown instance");
                     findings.push(finding(
                         FindingKind::IncompleteSet,
                         format!("backup of {instance} lacks {}: it does not count as a good one", missing.join(", ")),

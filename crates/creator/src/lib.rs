@@ -31,7 +31,7 @@ async fn scheduled(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
     let found = aws.ec2.instances_with_choice_or_mark().await?;
     let restarts = restarts::plan(&found, restarts::FRESH, context.now());
     let enrolled = found.into_iter().filter(|instance| instance.tags.has(tags::BACKUP)).collect();
-    if restarts.actions.is_empty() {
+    if restarts.actions.is_empty() && restarts.findings.is_empty() {
         return back_up(aws, context, enrolled).await;
     }
     let mut report = restart::apply_all(aws, context, restarts).await;

@@ -17,6 +17,9 @@ use snapkeeper_core::{
 /// How far ahead of the clock a scheduled instant may lie. A schedule starts a run at its instant or later, never earlier,
 /// and the clocks of AWS differ by much less.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
+/// How far behind the clock the instant of a request may lie. Snapshots are dated from it, and are to live a while: the
+/// shortest retention is a day.
+const BEHIND: TimeDelta = TimeDelta::days(1);
 
 /// What an invocation asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,13 +34,15 @@ pub struct Event {
 
 /// The keys of a Scheduler input: the context attributes that Scheduler can fill in, and our own.
 const SCHEDULER_KEYS: [&str; 5] = ["scheduled_time", "schedule_arn", "execution_id", "attempt_number", "dry_run"];
+/// Those in which one try may differ from the next.
+const OF_A_TRY: [&str; 3] = ["schedule_arn", "execution_id", "attempt_number"];
 
 impl Event {
-    /// Reads an event.
+    /// Reads the event of an invocation, which has this id, also when it is tried again.
     ///
     /// # Errors
     /// If it has none of the shapes, naming what is not understood.
-    pub fn read(event: &Value) -> Result<Self, BadEvent> {
+    pub fn read(event: &Value, invocation: &str) -> Result<Self, BadEvent> {
         let Value::Object(event) = event else { return Err(BadEvent::new(format!("it is {event}"))) };
         if let Some(kind) = event.get("detail-type") {
             let source = event.get("source").and_then(Value::as_str).unwrap_or_default();
@@ -51,7 +56,7 @@ impl Event {
             return Ok(Self { instant: Some(instant(event, "time")?), dry_run: dry_run(event)?, request: None });
         }
         if Request::key_of(event).is_some() {
-            return read_request(event);
+            return read_request(event, invocation);
         }
         let (known, scheduled): (&[&str], bool) =
             if event.contains_key("scheduled_time") { (&SCHEDULER_KEYS, true) } else { (&["dry_run"], false) };
@@ -79,7 +84,8 @@ impl Event {
     ///
     /// # Errors
     /// If it lies in the future. To the manager all would be due that is due by then, and what the creator took then would
-    /// look fresh until then: whoever may invoke a function could set its clock.
+    /// look fresh until then: whoever may invoke a function could set its clock. And if that of a request is long past: what
+    /// is taken now could be due at once.
     pub fn instant_at(&self, now: DateTime<Utc>) -> Result<DateTime<Utc>, BadEvent> {
         match self.instant {
             // two requests of one minute are two
@@ -88,22 +94,35 @@ impl Event {
             Some(instant) if instant - now > AHEAD => {
                 Err(BadEvent::new(format!("its instant {instant:?} lies in the future, it is {now:?}")))
             }
+            Some(instant) if self.request.is_some() && now - instant > BEHIND => Err(BadEvent::of_past(instant, now)),
             Some(instant) => Ok(instant),
         }
     }
 }
 
-/// Reads a request. Beside it may stand what Scheduler fills in: an event that is tried again is then the same run, and
-/// neither stops nor takes anything twice.
-fn read_request(event: &Map<String, Value>) -> Result<Event, BadEvent> {
+/// Reads a request. Beside it may stand what Scheduler fills in: then the same event is the same request, whoever sends
+/// it again, and neither stops nor takes anything twice. Another one of the same instant is another request.
+fn read_request(event: &Map<String, Value>, invocation: &str) -> Result<Event, BadEvent> {
     let mut payload = event.clone();
-    let mut at = None;
+    let (mut at, mut id) = (None, invocation.to_owned());
     if event.contains_key("scheduled_time") {
         at = Some(instant(event, "scheduled_time")?);
-        payload.retain(|key, _| key == "dry_run" || !SCHEDULER_KEYS.contains(&key.as_str()));
+        payload.retain(|key, _| !OF_A_TRY.contains(&key.as_str()));
+        // its keys are sorted
+        id = fingerprint(Value::Object(payload.clone()).to_string().as_bytes());
+        payload.remove("scheduled_time");
     }
-    let request = Request::from_json(&Value::Object(payload)).map_err(|error| BadEvent::of_request(&error))?;
+    let request = Request::from_json(&Value::Object(payload), &id).map_err(|error| BadEvent::of_request(&error))?;
     Ok(Event { instant: at, dry_run: request.dry_run, request: Some(request) })
+}
+
+/// What tells a text from all others, in 32 digits: FNV-1a, of 128 bits. Nobody is kept out by it, so it need not stand
+/// against people who look for two texts with the same.
+fn fingerprint(text: &[u8]) -> String {
+    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    let hash = text.iter().fold(BASIS, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME));
+    format!("{hash:032x}")
 }
 
 /// Whether a dry run is asked for, in an event of whatever shape: somebody may have added it to a scheduled one.
@@ -150,218 +169,19 @@ impl BadEvent {
         Self { expected: ALONE, ..Self::new(what) }
     }
 
+    /// A request whose instant is long past.
+    fn of_past(instant: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        let what = format!(
+            "its scheduled_time {instant:?} is more than a day ago, it is {now:?}: its snapshots would be dated from \
+             then, and might be due at once"
+        );
+        Self { expected: "Nothing was done. Send it with the present instant, or without any", ..Self::new(what) }
+    }
+
     fn of_request(error: &RequestError) -> Self {
         Self { expected: "Nothing was done", ..Self::new(format!("as a request, {error}")) }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use chrono::SecondsFormat;
-    use proptest::{prelude::*, sample::select};
-    use serde_json::json;
-
-    use super::*;
-
-    #[track_caller]
-    fn check(event: &str, expected: Result<(Option<&str>, bool), &str>) {
-        let read = Event::read(&serde_json::from_str(event).unwrap());
-        match expected {
-            Ok((instant, dry_run)) => {
-                let instant = instant.map(|instant| instant.parse().unwrap());
-                assert_eq!(read, Ok(Event { instant, dry_run, request: None }), "{event}");
-            }
-            Err(part) => {
-                let error = read.expect_err(event).to_string();
-                assert!(error.contains(part), "{event} gave: {error}");
-            }
-        }
-    }
-
-    #[test]
-    fn three_shapes_are_understood() {
-        check(
-            r#"{"version":"0","id":"b3","detail-type":"Scheduled Event","source":"aws.events","account":"123456789012",
-                "time":"2026-11-21T05:00:00Z","region":"us-east-1","resources":["arn:aws:events:us-east-1:123456789012:rule/x"],"detail":{}}"#,
-            Ok((Some("2026-11-21T05:00:00Z"), false)),
-        );
-        check(
-            r#"{"version":"0","id":"b3","detail-type":"Scheduled Event","source":"aws.scheduler","account":"123456789012",
-                "time":"2026-11-21T05:00:00Z","region":"us-east-1","resources":[],"detail":"{}"}"#,
-            Ok((Some("2026-11-21T05:00:00Z"), false)),
-        );
-        check(r#"{"scheduled_time":"2026-11-21T05:00:00Z"}"#, Ok((Some("2026-11-21T05:00:00Z"), false)));
-        check(
-            r#"{"scheduled_time":"2026-11-21T06:00:00+01:00","execution_id":"e","attempt_number":"1","schedule_arn":"a","dry_run":true}"#,
-            Ok((Some("2026-11-21T05:00:00Z"), true)),
-        );
-        check("{}", Ok((None, false)));
-        check(r#"{"dry_run": true}"#, Ok((None, true)));
-        check(r#"{"dry_run": false}"#, Ok((None, false)));
-    }
-
-    #[test]
-    fn anything_else_is_named_in_the_error() {
-        check("null", Err("it is null"));
-        check("[]", Err("it is []"));
-        check(r#""{}""#, Err(r#"it is "{}""#));
-        check(r#"{"dryrun": true}"#, Err("the key `dryrun`"));
-        check(r#"{"dry_run": "true"}"#, Err(r#"its dry_run is "true""#));
-        check(r#"{"instance": ["i-0123456789abcdef0"]}"#, Err("the key `instance`"));
-        check(r#"{"instances": ["i-1"]}"#, Err("as a request, instances has \"i-1\""));
-        check(r#"{"tags": {}, "dry_run": 1}"#, Err("tags is {}: expected an object"));
-        check(r#"{"label": "x"}"#, Err("neither instances nor tags are given"));
-        check(r#"{"tags": {"tag:Env": "PROD"}, "attempt_number": "1"}"#, Err("the key `attempt_number`"));
-        check(r#"{"tags": {"tag:Env": "PROD"}, "scheduled_time": "now"}"#, Err("its scheduled_time is \"now\""));
-        check(r#"{"scheduled_time": "<aws.scheduler.scheduled-time>"}"#, Err("its scheduled_time is"));
-        check(r#"{"scheduled_time": "2026-11-21T05:00:00Z", "x": 1}"#, Err("the key `x`"));
-        check(r#"{"detail-type": "Scheduled Event", "source": "aws.events"}"#, Err("its time is null"));
-        check(r#"{"detail-type": "EBS Snapshot Notification", "source": "aws.ec2"}"#, Err("EBS Snapshot Notification"));
-        for key in ["instances", "tags", "stop", "stopped", "label", "sns-arn"] {
-            for source in ["aws.events", "aws.scheduler"] {
-                let time = "2026-11-21T05:00:00Z";
-                let event = json!({"detail-type": "Scheduled Event", "source": source, "time": time, key: null});
-                let expected = format!("the key `{key}` of a request beside it. Nothing was done. As the");
-                check(&event.to_string(), Err(expected.as_str()));
-            }
-        }
-        check(r#"{"Records": []}"#, Err("the key `Records`"));
-        check(r#"{"a\nb\u202e": []}"#, Err(r"the key `a\nb\u{202e}`"));
-    }
-
-    #[test]
-    fn a_request_is_for_the_creator_and_of_the_present_second() {
-        let read = |event: Value| Event::read(&event).unwrap();
-        let now = "2026-11-21T05:00:30Z".parse().unwrap();
-        let event = read(json!({"instances": ["i-0123456789abcdef0"], "stop": true, "dry_run": true}));
-        assert!(event.dry_run && event.request.is_some());
-        assert_eq!(event.instant_at(now), Ok(now));
-        for job in Job::ALL {
-            let told = event.clone().of(job).map_err(|error| error.to_string());
-            assert_eq!(told.is_ok(), job == Job::Creator, "{told:?}");
-            assert!(read(json!({})).of(job).is_ok());
-        }
-        // tried again, it is the same run
-        let event = read(json!({
-            "tags": {"tag:Env": "PROD"}, "scheduled_time": "2026-11-21T05:00:00Z", "attempt_number": "2",
-        }));
-        assert_eq!(event.instant_at(now), Ok("2026-11-21T05:00:00Z".parse().unwrap()));
-        assert!(!event.dry_run && event.request.is_some());
-    }
-
-    #[test]
-    fn an_event_that_is_long_is_not_repeated_in_full() {
-        let error = Event::read(&json!("x".repeat(1_000_000))).unwrap_err().to_string();
-        assert!(error.len() < 5_000 && error.contains("it is \"xxx"), "{error}");
-    }
-
-    #[test]
-    fn a_run_is_not_of_the_future() {
-        #[track_caller]
-        fn check_at(now: &str, scheduled: Option<&str>, expected: Option<&str>) {
-            let instant = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
-            let event = Event { instant: scheduled.map(instant), dry_run: false, request: None };
-            match (event.instant_at(instant(now)), expected) {
-                (Ok(read), Some(expected)) => assert_eq!(read, instant(expected)),
-                (Err(error), None) => assert!(error.to_string().contains("lies in the future"), "{error}"),
-                (read, expected) => panic!("{scheduled:?} at {now} is {read:?}, expected {expected:?}"),
-            }
-        }
-        let now = "2026-11-21T05:00:30.5Z";
-        check_at(now, None, Some("2026-11-21T05:00:00Z"));
-        for scheduled in
-            ["2026-11-21T05:00:00Z", "2026-11-21T05:05:30.5Z", "2026-11-20T05:00:00Z", "0000-01-01T00:00:00Z"]
-        {
-            check_at(now, Some(scheduled), Some(scheduled));
-        }
-        for scheduled in ["2026-11-21T05:05:30.501Z", "2026-11-21T06:00:00Z", "2126-11-21T05:00:00Z"] {
-            check_at(now, Some(scheduled), None);
-        }
-        // whatever the clock says, as far as there is time at all
-        let event = |instant| Event { instant: Some(instant), dry_run: false, request: None };
-        assert!(event(DateTime::<Utc>::MAX_UTC).instant_at(DateTime::<Utc>::MIN_UTC).is_err());
-        assert!(event(DateTime::<Utc>::MIN_UTC).instant_at(DateTime::<Utc>::MAX_UTC).is_ok());
-    }
-
-    fn any_json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::Bool),
-            any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            "\\PC{0,20}".prop_map(Value::String),
-        ];
-        leaf.prop_recursive(4, 32, 6, |inner| {
-            let object = prop::collection::btree_map(keys(), inner.clone(), 0..6);
-            prop_oneof![
-                prop::collection::vec(inner, 0..6).prop_map(Value::Array),
-                object.prop_map(|object| Value::Object(object.into_iter().collect())),
-            ]
-        })
-    }
-
-    fn keys() -> impl Strategy<Value = String> {
-        let known = ["detail-type", "source", "time", "scheduled_time", "schedule_arn", "dry_run", "detail"];
-        prop_oneof![6 => select(known.to_vec()).prop_map(str::to_owned), 1 => "\\PC{0,12}"]
-    }
-
-    /// What may stand at a key: mostly what is expected at one or another.
-    fn values() -> impl Strategy<Value = Value> {
-        let texts = [
-            "Scheduled Event",
-            "scheduled event",
-            "aws.events",
-            "aws.scheduler",
-            "2026-11-21T05:00:00Z",
-            "2026-11-21T05:00:60.5Z",
-            "2026-11-21 05:00:00+01:00",
-            "2026-11-21T05:00:00",
-            "0000-01-01T00:00:00+23:59",
-            "9999-12-31T23:59:59-23:59",
-            "+10000-01-01T00:00:00Z",
-            "2026-02-29T05:00:00Z",
-            "true",
-        ];
-        prop_oneof![
-            6 => select(texts.to_vec()).prop_map(Value::from),
-            2 => any::<bool>().prop_map(Value::Bool),
-            1 => any_json(),
-        ]
-    }
-
-    fn events() -> impl Strategy<Value = Value> {
-        let objects = prop::collection::btree_map(keys(), values(), 0..5);
-        prop_oneof![8 => objects.prop_map(|object| Value::Object(object.into_iter().collect())), 1 => any_json()]
-    }
-
-    proptest! {
-        #[test]
-        fn an_event_is_read_as_it_says_or_named(event in events()) {
-            match Event::read(&event) {
-                Ok(Event { instant, dry_run, request }) => {
-                    prop_assert_eq!(request, None);
-                    let text = |key: &str| event.get(key).and_then(Value::as_str);
-                    let said = if event.get("detail-type").is_some() { text("time") } else { text("scheduled_time") };
-                    let said = said.map(|text| DateTime::parse_from_rfc3339(text).unwrap().to_utc());
-                    prop_assert_eq!(instant, said);
-                    // one from a schedule is never a dry run, unless its input says so
-                    let asks = event.get("dry_run") == Some(&Value::Bool(true));
-                    prop_assert_eq!(dry_run, asks);
-                }
-                Err(error) => prop_assert!(error.to_string().starts_with("cannot make a run of this event: ")),
-            }
-        }
-
-        #[test]
-        fn every_instant_of_a_schedule_is_read_as_it_is(seconds in 0..253_402_300_800_i64) {
-            let instant = DateTime::from_timestamp(seconds, 0);
-            let time = instant.unwrap().to_rfc3339_opts(SecondsFormat::Secs, true);
-            for event in [
-                json!({ "scheduled_time": time }),
-                json!({ "detail-type": "Scheduled Event", "source": "aws.events", "time": time }),
-            ] {
-                prop_assert_eq!(Event::read(&event), Ok(Event { instant, dry_run: false, request: None }));
-            }
-        }
-    }
-}
+mod tests;

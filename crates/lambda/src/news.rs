@@ -100,7 +100,10 @@ mod tests {
         let instant = "2026-11-21T05:00:07Z".parse().unwrap();
         let settings = Settings::from_variables(variables).unwrap();
         let run = Run::new(Job::Creator, "us-east-1".parse().unwrap(), instant, settings);
-        Context { request: request.map(|request| Request::from_json(&request).unwrap()), ..Context::new(run) }
+        Context {
+            request: request.map(|request| Request::from_json(&request, "8476a536").unwrap()),
+            ..Context::new(run)
+        }
     }
 
     fn report(context: &Context, failed: bool) -> Report {
@@ -143,7 +146,7 @@ mod tests {
         #[track_caller]
         fn check(event: Value, job: Job, expected: &[&str]) {
             let Context { run, .. } = context(None);
-            let error = Event::read(&event).and_then(|read| read.of(job)).unwrap_err();
+            let error = Event::read(&event, "8476a536").and_then(|read| read.of(job)).unwrap_err();
             let told = of_refusal(&event, &error, job, &run.region, &run.settings);
             assert_eq!(told.iter().map(|(topic, _)| topic.arn.as_str()).collect::<Vec<_>>(), expected, "{event}");
             let subject = format!("Snapkeeper us-east-1: the {job} has refused an event, nothing was done");

@@ -8,7 +8,6 @@ use snapkeeper_core::{
     calls::Calls,
     ids::Region,
     notice::Notice,
-    on_demand::Request,
     run::{Job, Run},
     settings::{Settings, TopicArn},
 };
@@ -64,7 +63,7 @@ where
             let now = clock::now();
             let left = event.context.deadline.saturating_sub(now.timestamp_millis().unsigned_abs());
             let deadline = Deadline::within(Duration::from_millis(left));
-            let asked = Event::read(&event.payload).and_then(|asked| asked.of(job));
+            let asked = Event::read(&event.payload, &event.context.request_id).and_then(|asked| asked.of(job));
             let (instant, asked) = match asked.and_then(|asked| Ok((asked.instant_at(now)?, asked))) {
                 Ok(asked) => asked,
                 Err(error) => {
@@ -75,12 +74,10 @@ where
             };
             let mut settings = settings.clone();
             settings.dry_run |= asked.dry_run;
-            // tried again, an event has the id that it had; one with an instant of its own is the same run anyway
-            let id = asked.instant.is_none().then(|| event.context.request_id.clone());
             let context = Context {
                 deadline,
                 began: Began::at(now),
-                request: asked.request.map(|request| Request { id, ..request }),
+                request: asked.request,
                 ..Context::new(Run::new(job, region.clone(), instant, settings))
             };
             let report = perform(aws, &context, calls, run, publish).await;

@@ -105,6 +105,7 @@ async fn snapshots_have_the_tags_of_any_other_and_scripted() {
             is("Source_Region", HOME);
             is("Name", "web-1");
             assert!(tag(&snapshot, "Source_Devices").is_some(), "{more}");
+            assert!(tag(&snapshot, "Backup_Request").is_some(), "{more}");
             assert_eq!(days(&snapshot), expected, "{more}");
             let held = expected.is_none().then_some("Protected");
             assert_eq!(tag(&snapshot, "State"), held, "{more}");
@@ -188,6 +189,39 @@ async fn requests_of_different_seconds_and_the_schedule_do_not_get_into_each_oth
     }
     scene.world.run_well(Job::Creator, HOME, NOW).await;
     assert_eq!(scene.count(), BTreeMap::from([("web-1", 6)]));
+}
+
+/// As schedules send them: of one instant, and with an instance in common.
+#[tokio::test(start_paused = true)]
+async fn different_requests_of_one_second_are_two_and_the_same_one_twice_is_one() {
+    let scene = Scene::set().await;
+    let one = json!({ "instances": [scene.id("web-1")] });
+    let other = json!({ "tags": {"tag:Env": "PROD"}, "label": "x" });
+    for (is_first, expected) in [(true, [1, 2]), (false, [0, 0])] {
+        let (one, other) = tokio::join!(scene.ask(one.clone()), scene.ask(other.clone()));
+        assert!(one.succeeded() && other.succeeded(), "{:?}, {:?}", one.failed, other.failed);
+        assert_eq!([one.applied.len(), other.applied.len()], expected, "{is_first}");
+        assert_eq!(scene.count(), BTreeMap::from([("db", 1), ("web-1", 4)]), "{is_first}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_retention_cannot_be_read_is_an_error_unless_it_is_said_and_not_touched() {
+    for (more, taken) in
+        [(json!({ "stop": true }), 0), (json!({ "retention": "2w" }), 1), (json!({ "protected": true }), 1)]
+    {
+        let scene = Scene::set().await;
+        scene.world.operator(HOME).await.tag(scene.id("web-2"), "Retention", "abc").await;
+        scene.world.simulator().forget_calls();
+        let report = scene.ask(with(json!({ "tags": {"tag:Name": "web-?"} }), more.clone())).await;
+        let failed: Vec<(&str, &str)> = report.failed.iter().map(|it| (&*it.resource, &*it.cause)).collect();
+        let cause = "its tag Retention is \"abc\": correct it, or give --retention; it was not touched";
+        assert_eq!(failed, if taken == 0 { vec![(scene.id("web-2"), cause)] } else { Vec::new() }, "{more}");
+        assert_eq!(scene.count().get("web-1"), Some(&2), "{more}");
+        assert_eq!(scene.count().get("web-2").copied().unwrap_or_default(), taken, "{more}");
+        scene.world.pass(super::A_WHILE).await;
+        assert_eq!(scene.is_as_before(), Ok(()), "{more}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use aws_credential_types::Credentials;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 use snapkeeper_simulator::{Fault, FaultKind};
@@ -17,6 +18,10 @@ use snapkeeper_tests::{
 
 use super::{MARK, Scene};
 use crate::peers::HOME;
+
+/// The topics that some cases name.
+const DONE: &str = "arn:aws:sns:us-east-1:123456789012:done";
+const ERRORS: &str = "arn:aws:sns:us-east-1:123456789012:errors";
 
 /// By which way somebody asks.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +70,26 @@ async fn payload_and_command_give_the_same_snapshots_in_moto() {
     Box::pin(check(World::moto(), World::moto())).await;
 }
 
+/// What only the command knows.
+#[tokio::test]
+async fn the_command_waits_and_recovers_in_moto() {
+    let scene = Scene::set_in(World::moto()).await;
+    let operator = scene.world.operator(HOME).await;
+    let web_1 = scene.id("web-1");
+    let (succeeded, told) = commanded(&scene.world, &["-i", web_1, "--wait"].map(str::to_owned)).await;
+    assert!(succeeded, "{told}");
+    let states: Vec<String> =
+        operator.automated().await.iter().filter_map(|snapshot| Some(snapshot.state()?.as_str().to_owned())).collect();
+    assert_eq!(states, ["completed", "completed"]);
+
+    operator.tag(web_1, MARK, "2026-11-21T05:00:00Z 6ba1c3d8-1f4a2c0").await;
+    operator.stop(web_1).await;
+    let (succeeded, told) = commanded(&scene.world, &["--recover".to_owned()]).await;
+    assert!(succeeded && told.contains(&format!("start {web_1} ")), "{told}");
+    check_states(&scene).await;
+    assert_eq!(operator.automated().await.len(), 2, "it takes nothing");
+}
+
 /// moto evaluates the actions of the policy, and has its own opinion of all calls.
 #[tokio::test]
 async fn moto_finds_nothing_wrong_under_the_policies() {
@@ -107,6 +132,9 @@ async fn an_event_that_is_tried_again_takes_and_stops_nothing_twice() {
 async fn check(one: World, other: World) {
     let by_payload = Scene::set_in(one).await;
     let by_command = Scene::set_in(other).await;
+    for scene in [&by_payload, &by_command] {
+        Box::pin(make_topics(&scene.world)).await;
+    }
     let cases = cases(&by_payload.ids).into_iter().zip(cases(&by_command.ids));
     for (number, (case, same_case)) in cases.enumerate() {
         let one = asked(&by_payload, Way::Payload, &case).await;
@@ -130,8 +158,23 @@ async fn check(one: World, other: World) {
             // EC2 wants some seconds between two snapshots of a volume
             scene.world.settle().await;
         }
-        // and two runs of one second are one run
-        tokio::time::sleep(Duration::from_millis(1_100)).await;
+    }
+    for Scene { world, .. } in [&by_payload, &by_command].into_iter().filter(|scene| !scene.world.is_moto()) {
+        let told: Vec<String> = world.simulator().published().into_iter().map(|it| it.topic_arn).collect();
+        assert_eq!(told, [DONE, ERRORS], "nobody else is told, and nobody twice");
+    }
+}
+
+/// The topics that are told of the cases that name them. One that is not there would be a failure.
+async fn make_topics(world: &World) {
+    let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .region(aws_config::Region::new(HOME))
+        .credentials_provider(Credentials::new("AKIDTEST", "secret", None, None, "test"))
+        .endpoint_url(world.endpoint().expect("an address"));
+    let sns = aws_sdk_sns::Client::new(&Box::pin(config.load()).await);
+    for topic in [DONE, ERRORS] {
+        let made = sns.create_topic().name(topic.rsplit(':').next().expect("a name")).send().await;
+        assert_eq!(made.expect("CreateTopic").topic_arn(), Some(topic));
     }
 }
 
@@ -215,6 +258,15 @@ fn cases(ids: &BTreeMap<&'static str, String>) -> Vec<Case> {
             ..case(
                 json!({ "instances": [db], "stopped": true, "label": "for ever", "protected": true }),
                 &["-i", db, "--stopped", "--label", "for ever", "--protected"],
+                &["db"],
+            )
+        },
+        case(json!({ "instances": [db], "sns-arn": DONE }), &["-i", db, "--sns-arn", DONE], &["db"]),
+        Case {
+            failed: &["web-1"],
+            ..case(
+                json!({ "tags": {"tag:Env": "PROD"}, "stopped": true, "sns-arn-error": ERRORS }),
+                &["-t", "Env=PROD", "--stopped", "--sns-arn-error", ERRORS],
                 &["db"],
             )
         },

@@ -52,7 +52,7 @@ fn misplaced(id: &str) -> Vec<(Value, &'static str)> {
 #[test]
 fn a_request_that_is_wrong_is_none() {
     for (payload, named) in bad(NOBODY) {
-        let error = Request::from_json(&payload).expect_err("it is wrong").to_string();
+        let error = Request::from_json(&payload, "8476a536").expect_err("it is wrong").to_string();
         assert!(error.contains(named), "{payload}: {error}");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::json;
-use snapkeeper_core::run::Job;
+use snapkeeper_core::{plan::FindingKind, run::Job};
 use snapkeeper_lambda::{Deadline, Report};
 use snapkeeper_simulator::{Call, Fault, FaultKind, InstanceState};
 use snapkeeper_tests::World;
@@ -248,10 +248,14 @@ async fn the_next_scheduled_run_starts_what_a_run_that_was_killed_has_stopped() 
     let report = scheduled(&scene, "2026-11-21T05:28:00Z").await;
     assert!(report.succeeded(), "{:?}", report.failed);
     assert_eq!(scene.look("web-2").state, InstanceState::Stopped, "the run may still live");
+    let found: Vec<_> = report.findings.iter().map(|it| (it.kind, it.resource.as_str())).collect();
+    assert_eq!(found, [(FindingKind::LeftStopped, scene.id("web-2"))], "and that is told");
+    let watched = scene.world.run_well(Job::Watcher, HOME, "2026-11-21T05:28:00Z").await;
+    assert!(watched.findings.iter().any(|it| it.kind == FindingKind::LeftStopped), "{:?}", watched.findings);
     assert!(each_taken_of_web_1(&scene, "2026-11-21T05:28:00Z"));
 
     let report = scheduled(&scene, LATER).await;
-    assert!(report.succeeded(), "{:?}", report.failed);
+    assert!(report.succeeded() && report.findings.is_empty(), "{:?}, {:?}", report.failed, report.findings);
     assert!(report.applied.iter().any(|step| step.resource == scene.id("web-2")), "{:?}", report.applied);
     assert!(each_taken_of_web_1(&scene, LATER));
     scene.world.pass(A_WHILE).await;

@@ -90,11 +90,12 @@ impl Ec2 {
                 let wanted = [tags::BACKUP_RUN, tags::SOURCE_INSTANCE_ID]
                     .map(|key| (key, backup.tags.get(key).unwrap_or_default()));
                 let mut found = self.automated_snapshots_tagged(&wanted).await?;
-                // a run by hand and one of the schedule may be of the same instant
-                let scripted = backup.tags.has(tags::SCRIPTED);
-                found.retain(|it| {
-                    it.tags.has(tags::SCRIPTED) == scripted && it.copy_of().is_none() && backup.takes(&it.volume())
-                });
+                // requests by hand and a run of the schedule may be of the same instant
+                let is_of_its_kind = |it: &Snapshot| {
+                    it.tags.has(tags::SCRIPTED) == backup.tags.has(tags::SCRIPTED)
+                        && it.tags.get(tags::BACKUP_REQUEST) == backup.tags.get(tags::BACKUP_REQUEST)
+                };
+                found.retain(|it| is_of_its_kind(it) && it.copy_of().is_none() && backup.takes(&it.volume()));
                 Ok(found)
             },
             |found| missing(found).is_empty(),

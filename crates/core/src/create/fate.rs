@@ -27,13 +27,17 @@ pub(super) struct Existing<'a> {
 }
 
 impl<'a> Existing<'a> {
-    /// `scripted` tells whether this run was asked for by hand: one of the schedule may be of the same instant.
-    pub(super) fn of(snapshots: &'a [Snapshot], run: &'a Run, scripted: bool) -> Self {
+    /// `request` is what was asked for by hand, if this run is not one of the schedule: several runs may be of the same
+    /// instant.
+    pub(super) fn of(snapshots: &'a [Snapshot], run: &'a Run, request: Option<&str>) -> Self {
         let mut of_this_run = BTreeSet::new();
         let mut undated: BTreeMap<InstanceId, Vec<&Snapshot>> = BTreeMap::new();
         for snapshot in snapshots.iter().filter(|snapshot| snapshot.is_automated() && snapshot.copy_of().is_none()) {
             // in whatever state: one run takes one snapshot of a volume, and the next run mends what failed
-            let is_of_its_kind = snapshot.tags.has(tags::SCRIPTED) == scripted;
+            let is_of_its_kind = match request {
+                Some(id) => snapshot.tags.get(tags::BACKUP_REQUEST) == Some(id),
+                None => !snapshot.tags.has(tags::SCRIPTED),
+            };
             if is_of_its_kind && snapshot.tags.get(tags::BACKUP_RUN) == Some(&run.stamp()) {
                 of_this_run.insert(snapshot.volume());
             }

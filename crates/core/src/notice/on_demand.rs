@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Notice;
-use crate::{plain::plain, plan::Finding, run::Run};
+use crate::{plain::plain, plan::Finding, run::Run, tags};
 
 /// How a request went.
 #[derive(Clone, Debug, Default)]
@@ -54,15 +54,28 @@ impl Notice {
             }));
         }
         if !news.failed.is_empty() || !news.unfinished.is_empty() {
-            lines.push(
-                "\n→ What was taken stays. See to the causes, then ask again for these instances only. \
-                 An instance that is said to be stopped still is started by the next run of the creator, \
-                 or now by `snapkeeper snapshot --recover`."
-                    .to_owned(),
-            );
+            lines.push(format!("\n→ {}", advice(news)));
         }
         Self::new(&subject(run, label.as_deref(), news), lines)
     }
+}
+
+/// What to do where not all went well.
+fn advice(news: &News<'_>) -> String {
+    let again = if news.taken.is_empty() {
+        "See to the causes, then ask again."
+    } else {
+        "What was taken stays. See to the causes, then ask again for these instances only."
+    };
+    // whoever could not be started again has its mark; and what was cut off may have
+    let may_be_stopped = !news.unfinished.is_empty() || news.failed.iter().any(|(_, why)| why.contains(tags::STOPPED));
+    let stopped = if may_be_stopped {
+        " An instance that is said to be stopped still is started by the next run of the creator, \
+         or now by `snapkeeper snapshot --recover`."
+    } else {
+        ""
+    };
+    format!("{again}{stopped}")
 }
 
 /// `Snapkeeper us-east-1: 1 failed, 3 snapshots of 2 instances taken (before upgrade)`.
@@ -230,6 +243,28 @@ i-2       vol-c   snap-3    failed"
             let Notice { body, .. } = Notice::on_demand(&run(RUN), None, &news);
             assert!(body.contains("See to the causes"), "{body}");
         }
+    }
+
+    #[test]
+    fn of_what_was_not_begun_it_says_nothing() {
+        #[track_caller]
+        fn check(news: &News<'_>, expected: &str) {
+            let Notice { body, .. } = Notice::on_demand(&run(RUN), None, news);
+            let advice = body.rsplit_once("\n→ ").map(|(_, advice)| advice);
+            assert_eq!(advice, Some(expected), "{body}");
+        }
+        let refused = || vec![("i-9", "us-east-1 has no such instance: nothing was done")];
+        check(&News { failed: refused(), ..News::default() }, "See to the causes, then ask again.\n");
+        check(
+            &News { taken: taken(), failed: refused(), ..News::default() },
+            "What was taken stays. See to the causes, then ask again for these instances only.\n",
+        );
+        let stopped = vec![("i-1", "it is perhaps STOPPED still. It keeps the tag Snapkeeper_Stopped")];
+        check(
+            &News { failed: stopped, ..News::default() },
+            "See to the causes, then ask again. An instance that is said to be stopped still is started by the next \
+             run of the creator, or now by `snapkeeper snapshot --recover`.\n",
+        );
     }
 
     #[test]

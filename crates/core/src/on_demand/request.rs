@@ -54,9 +54,8 @@ pub struct Request {
     pub verbose: bool,
     /// Plan and report, change nothing.
     pub dry_run: bool,
-    /// What tells it from any other request, and is the same when it is tried again: in a Lambda function, the id of
-    /// the invocation. It stands in no payload.
-    pub id: Option<String>,
+    /// What tells it from any other request, and is the same when it is tried again. It stands in no payload.
+    pub id: String,
 }
 
 /// What is done with running instances.
@@ -84,12 +83,13 @@ impl Request {
         topics
     }
 
-    /// Reads a payload: `{"instances": ["i-…"], "tags": {"tag:Env": "PROD"}, "stop": true, …}`.
+    /// Reads a payload: `{"instances": ["i-…"], "tags": {"tag:Env": "PROD"}, "stop": true, …}`. No other request may
+    /// have this `id`.
     ///
     /// # Errors
     /// Every key and value that is not understood, all at once; and a selection that is empty: it would be of every
     /// instance.
-    pub fn from_json(payload: &Value) -> Result<Self, RequestError> {
+    pub fn from_json(payload: &Value, id: &str) -> Result<Self, RequestError> {
         let mut reader = Reader::of(payload, &KEYS)?;
         let selection = reader.selection();
         let mode = match (reader.flag(STOP), reader.flag(STOPPED)) {
@@ -113,7 +113,7 @@ impl Request {
             error_topic: reader.text(ERROR_TOPIC, TopicArn::EXPECTED, |text| text.parse().ok()),
             verbose: reader.flag(VERBOSE),
             dry_run: reader.flag(DRY_RUN),
-            id: None,
+            id: id.to_owned(),
         };
         if request.protected
             && let Some(retention) = &request.retention
@@ -295,11 +295,15 @@ mod tests {
         tags.iter().map(|(key, of)| ((*key).to_owned(), values(of))).collect()
     }
 
+    fn read(payload: &Value) -> Result<Request, RequestError> {
+        Request::from_json(payload, "8476a536")
+    }
+
     #[test]
     fn a_request_is_read_whole() {
         let topic = "arn:aws:sns:us-east-1:123456789012:done";
         let errors = "arn:aws:sns:eu-west-1:123456789012:errors";
-        let read = Request::from_json(&json!({
+        let whole = read(&json!({
             "instances": ["i-89abcdef", ID, ID],
             "tags": {"tag:Env": ["PROD", "TEST"], "tag:Name": "web-*", "tag:tag:x": "y"},
             "stop": true, "stopped": false, "verbose": true, "sns-arn": topic, "sns-arn-error": errors,
@@ -318,9 +322,9 @@ mod tests {
             error_topic: Some(errors.parse().unwrap()),
             verbose: true,
             dry_run: true,
-            id: None,
+            id: "8476a536".to_owned(),
         };
-        assert_eq!(read, Ok(expected));
+        assert_eq!(whole, Ok(expected));
     }
 
     #[test]
@@ -340,19 +344,19 @@ mod tests {
                 error_topic: None,
                 verbose: false,
                 dry_run: false,
-                id: None,
+                id: "8476a536".to_owned(),
             };
-            assert_eq!(Request::from_json(&payload), Ok(expected), "{payload}");
+            assert_eq!(read(&payload), Ok(expected), "{payload}");
         }
-        let read = Request::from_json(&json!({ "tags": {"tag:Env": "PROD"}, "stopped": true })).unwrap();
-        assert_eq!((read.mode, read.selection.instances), (Mode::OnlyStopped, Vec::new()));
+        let stopped = read(&json!({ "tags": {"tag:Env": "PROD"}, "stopped": true })).unwrap();
+        assert_eq!((stopped.mode, stopped.selection.instances), (Mode::OnlyStopped, Vec::new()));
     }
 
     #[test]
     fn whatever_is_wrong_is_named_with_what_was_expected() {
         #[track_caller]
         fn check(payload: Value, expected: &[&str]) {
-            let error = Request::from_json(&payload).unwrap_err();
+            let error = read(&payload).unwrap_err();
             assert_eq!(error.0.len(), expected.len(), "{error}");
             for part in expected {
                 assert!(error.0.iter().any(|it| it.contains(part)), "{error} lacks {part}");
@@ -388,10 +392,10 @@ mod tests {
         check(with("label", json!("a\nb")), &["label is"]);
         check(with("label", json!("x".repeat(101))), &["label is"]);
         for together in ["7d4w", "7d 4w", "7D,4w"] {
-            let request = Request::from_json(&with("retention", json!(together))).unwrap();
+            let request = read(&with("retention", json!(together))).unwrap();
             assert_eq!(request.retention, Some("7d 4w".parse().unwrap()), "{together}");
         }
-        let months = Request::from_json(&with("retention", json!("14d12m"))).unwrap();
+        let months = read(&with("retention", json!("14d12m"))).unwrap();
         assert_eq!(months.retention, Some("14d 12m".parse().unwrap()));
         check(with("retention", json!("2weeks")), &["retention is \"2weeks\": expected 7, 7d"]);
         check(with("retention", json!(7)), &["retention is 7"]);
@@ -407,7 +411,7 @@ mod tests {
 
     #[test]
     fn a_long_value_is_not_repeated_in_full() {
-        let error = Request::from_json(&json!("x".repeat(100_000))).unwrap_err().to_string();
+        let error = read(&json!("x".repeat(100_000))).unwrap_err().to_string();
         assert!(error.len() < 1_000, "{error}");
         // the quotation marks count
         assert_eq!(told(&json!("x".repeat(198))).chars().count(), 200);

@@ -1,5 +1,5 @@
 //! Plans what follows from marks: an instance that a run has stopped, and did not start because it was killed, is
-//! started.
+//! started. As long as that run may be at it still, it is told of.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     ids::InstanceId,
-    inventory::Instance,
-    plan::{Action, Plan, Reason},
+    inventory::{Instance, InstanceState},
+    plan::{Action, Finding, FindingKind, Plan, Reason},
     run::Run,
     tags,
 };
@@ -17,13 +17,15 @@ use crate::{
 pub const FRESH: TimeDelta = TimeDelta::minutes(30);
 
 /// Plans to start what is marked, also what seems to run: that may be an old reading, and to start what runs does
-/// nothing. Marks that are younger than `older_than` at `now` are left to the run that set them; with nothing as `older_than` none is.
+/// nothing. Marks that are younger than `older_than` at `now` are left to the run that set them, and told of if the
+/// instance is stopped; with nothing as `older_than` none is.
 pub fn plan(marked: &[Instance], older_than: TimeDelta, now: DateTime<Utc>) -> Plan<Restart> {
     let mut plan = Plan::default();
     for instance in marked {
         let Some(mark) = instance.tags.get(tags::STOPPED) else { continue };
         // what cannot be read was not written by a run that is under way
         if is_younger(instance, older_than, now) {
+            plan.findings.extend(left_stopped(instance));
             continue;
         }
         if !instance.is_there() {
@@ -33,6 +35,30 @@ pub fn plan(marked: &[Instance], older_than: TimeDelta, now: DateTime<Utc>) -> P
         plan.actions.push(Restart { instance: instance.id.clone(), mark: mark.to_owned() });
     }
     plan
+}
+
+/// Tells of an instance that a run has stopped, if this is one. Nobody can see from here whether that run lives; if it
+/// does not, the instance waits for the next creator.
+pub(crate) fn left_stopped(instance: &Instance) -> Option<Finding> {
+    let is_stopped = match instance.state {
+        InstanceState::Stopping | InstanceState::Stopped => instance.tags.has(tags::STOPPED),
+        InstanceState::Pending
+        | InstanceState::Running
+        | InstanceState::ShuttingDown
+        | InstanceState::Terminated
+        | InstanceState::Unknown => false,
+    };
+    is_stopped.then(|| {
+        let since = marked_at(instance);
+        let at = since.map_or_else(String::new, |since| format!(" at {}", tags::stamp(since)));
+        Finding {
+            kind: FindingKind::LeftStopped,
+            resource: instance.id.to_string(),
+            what: format!("a run stopped it{at}, and starts it again or was killed"),
+            since,
+            todo: "if no run is at it, start it by `snapkeeper snapshot --recover`".to_owned(),
+        }
+    })
 }
 
 /// Whether a run that set this instance's mark may still be under way.
@@ -47,10 +73,13 @@ pub fn mark(run: &Run, now: DateTime<Utc>) -> String {
 
 /// Another machine's clock may be ahead, but not by much: a mark of a distant future is nobody's.
 fn is_younger(instance: &Instance, than: TimeDelta, now: DateTime<Utc>) -> bool {
-    // the instant is the first word of a mark
-    let mark = instance.tags.get(tags::STOPPED).and_then(|mark| mark.split_whitespace().next());
-    let marked = mark.and_then(|mark| DateTime::parse_from_rfc3339(mark).ok());
-    marked.is_some_and(|marked| (now - marked.to_utc()).abs() < than)
+    marked_at(instance).is_some_and(|marked| (now - marked).abs() < than)
+}
+
+/// The instant of an instance's mark, which is its first word.
+fn marked_at(instance: &Instance) -> Option<DateTime<Utc>> {
+    let instant = instance.tags.get(tags::STOPPED)?.split_whitespace().next()?;
+    Some(DateTime::parse_from_rfc3339(instant).ok()?.to_utc())
 }
 
 /// Starts a marked instance, and takes the mark off.
@@ -78,10 +107,7 @@ impl Action for Restart {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        fixtures::{at, instance, run},
-        inventory::InstanceState,
-    };
+    use crate::fixtures::{at, instance, run};
 
     const OLD: &str = "2026-11-21T05:30:00Z";
     const YOUNG: &str = "2026-11-21T05:30:01Z";
@@ -124,6 +150,28 @@ mod tests {
         let start = "start i-1 if it is stopped: a run marked it 2036-11-21T06:00:00Z";
         check("2036-11-21T06:00:00Z", InstanceState::Stopped, FRESH, &[start]);
         check("a\nb", InstanceState::Stopped, FRESH, &[r"start i-1 if it is stopped: a run marked it a\nb"]);
+    }
+
+    #[test]
+    fn what_may_still_be_started_by_its_run_is_told_of() {
+        #[track_caller]
+        fn check(mark: &str, state: InstanceState, expected: Option<&str>) {
+            let marked = instance("i-1", &["vol-a"], &[(tags::STOPPED, mark)]).in_state(state);
+            let plan = plan(&[marked], FRESH, at("2026-11-21T06:00:00Z"));
+            let told: Vec<&str> = plan.findings.iter().map(|finding| finding.what.as_str()).collect();
+            assert_eq!(told, Vec::from_iter(expected), "{mark} {state:?}");
+            assert!(plan.findings.iter().all(|it| it.kind == FindingKind::LeftStopped && it.resource == "i-1"));
+        }
+        let told = "a run stopped it at 2026-11-21T05:30:01Z, and starts it again or was killed";
+        for mark in [YOUNG, "2026-11-21T05:30:01Z 6ba1c3d8-1f4a2c0"] {
+            check(mark, InstanceState::Stopped, Some(told));
+            check(mark, InstanceState::Stopping, Some(told));
+            check(mark, InstanceState::Running, None);
+            check(mark, InstanceState::Pending, None);
+            check(mark, InstanceState::Terminated, None);
+        }
+        // what is started now is no finding
+        check(OLD, InstanceState::Stopped, None);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use crate::{
 
 /// A Saturday.
 const RUN: &str = "2026-11-21T05:00:07Z";
+/// The id of the request.
+const ID: &str = "8476a536";
 
 fn of(ids: &[&str]) -> Request {
     let instances = ids.iter().map(|id| InstanceId::from(*id)).collect();
@@ -20,7 +22,7 @@ fn of(ids: &[&str]) -> Request {
         error_topic: None,
         verbose: false,
         dry_run: false,
-        id: None,
+        id: ID.to_owned(),
     }
 }
 
@@ -273,6 +275,7 @@ fn a_snapshot_has_the_creators_tags_and_those_that_were_asked_for() {
             ("Type", "Automated"),
             ("Scripted", "Yes"),
             ("Backup_Run", "2026-11-21T05:00:07Z"),
+            ("Backup_Request", ID),
             ("Source_InstanceId", "i-1"),
             ("Source_Region", "us-east-1"),
             ("Source_Devices", "/dev/xvda=vol-a"),
@@ -297,16 +300,34 @@ fn a_snapshot_has_the_creators_tags_and_those_that_were_asked_for() {
     for tag in ["14d", "x"] {
         check_tags(&[(RETENTION, tag)], &retained, &[("DeleteOn", "2026-12-21")]);
     }
-    check_tags(&[(RETENTION, "x")], &plain, &[]);
 }
 
 #[test]
-fn a_tag_that_cannot_be_read_is_told_also_of_what_is_not_enrolled() {
-    let inventory = || found(vec![instance("i-1", &["vol-a"], &[(RETENTION, "2weeks")])]);
-    let undated = "snapshot vol-a of i-1, undated: its tag Retention cannot be read";
-    check(&inventory(), &of(&["i-1"]), &[undated, "find i-1: tag Retention is \"2weeks\""]);
+fn how_long_to_keep_must_be_read_or_said() {
+    let inventory = |retention| {
+        let instances = vec![instance("i-1", &["vol-a"], &[(RETENTION, retention)]), instance("i-2", &["vol-b"], &[])];
+        found(instances)
+    };
+    let other = "snapshot vol-b of i-2";
+    let refused = "refuse i-1: its tag Retention is \"2weeks\": correct it, or give --retention; it was not touched";
+    check(&inventory("2weeks"), &of(&["i-1", "i-2"]), &[other, refused]);
+    check(&inventory(""), &of(&["i-1", "i-2"]), &[other, "refuse i-1: its tag Retention is \"\": correct it"]);
+    check(
+        &inventory("2weeks"),
+        &Request { mode: Mode::OnlyStopped, ..of(&["i-1"]) },
+        &[refused, "refuse i-2: it is running"],
+    );
     let protected = Request { protected: true, ..of(&["i-1"]) };
-    check(&inventory(), &protected, &["snapshot vol-a of i-1, kept forever"]);
+    let kept = ["snapshot vol-a of i-1, kept forever", "snapshot vol-b of i-2, kept forever"];
+    check(&inventory("2weeks"), &protected, &kept);
+    let retained = Request { retention: Some("14d".parse().unwrap()), ..of(&["i-1"]) };
+    check(&inventory("2weeks"), &retained, &["snapshot vol-a of i-1, kept until 2026-12-05", other]);
+}
+
+#[test]
+fn another_tag_that_cannot_be_read_is_told_also_of_what_is_not_enrolled() {
+    let inventory = found(vec![instance("i-1", &["vol-a"], &[(COPY_DEST, "mars")])]);
+    check(&inventory, &of(&["i-1"]), &["snapshot vol-a of i-1", "find i-1: tag Copy_Dest is \"mars\""]);
 }
 
 #[test]
@@ -326,10 +347,18 @@ fn the_label_stands_in_the_description() {
 }
 
 #[test]
-fn a_request_that_comes_twice_takes_nothing_twice() {
+fn a_request_that_comes_twice_takes_nothing_twice_and_two_requests_of_a_second_take_two() {
     let of_the_schedule = automated("snap-1", "vol-a", "2026-11-21").tagged(tags::BACKUP_RUN, RUN).until("2026-11-28");
-    let by_hand = of_the_schedule.clone().tagged(tags::SCRIPTED, tags::YES);
-    for (taken, expected) in [(by_hand, "keep i-1: already_taken"), (of_the_schedule, "stop i-1; snapshot vol-a")] {
+    let without_id = of_the_schedule.clone().tagged(tags::SCRIPTED, tags::YES);
+    let by_hand = |id: &str| without_id.clone().tagged(tags::BACKUP_REQUEST, id);
+    let is_taken = "stop i-1; snapshot vol-a";
+    for (taken, expected) in [
+        (by_hand(ID), "keep i-1: already_taken"),
+        // one of the same second is another one
+        (by_hand("another"), is_taken),
+        (without_id.clone(), is_taken),
+        (of_the_schedule, is_taken),
+    ] {
         let inventory = Inventory { snapshots: vec![taken], ..found(vec![instance("i-1", &["vol-a"], &[])]) };
         check(&inventory, &Request { mode: Mode::Stop, ..of(&["i-1"]) }, &[expected]);
     }
@@ -339,11 +368,11 @@ fn a_request_that_comes_twice_takes_nothing_twice() {
 #[test]
 fn a_request_that_is_tried_again_takes_nothing_twice() {
     const LATER: &str = "2026-11-21T05:01:09Z";
-    let request = Request { mode: Mode::Stop, id: Some("8476a536".to_owned()), ..of(&["i-1", "i-2"]) };
+    let request = Request { mode: Mode::Stop, ..of(&["i-1", "i-2"]) };
     let instances = || vec![instance("i-1", &["vol-a"], &[]), instance("i-2", &["vol-b"], &[])];
     let first = plan(&found(instances()), &request, &run(RUN), at(RUN));
     let tags = &first.actions[0].backups[0].tags;
-    assert_eq!((tags.get(tags::BACKUP_REQUEST), tags.get(tags::BACKUP_RUN)), (Some("8476a536"), Some(RUN)));
+    assert_eq!((tags.get(tags::BACKUP_REQUEST), tags.get(tags::BACKUP_RUN)), (Some(ID), Some(RUN)));
 
     let of_id = |id: &str| {
         let taken = automated("snap-1", "vol-a", "2026-11-21").until("2026-11-28").tagged(tags::BACKUP_RUN, RUN);
@@ -353,7 +382,7 @@ fn a_request_that_is_tried_again_takes_nothing_twice() {
         let inventory = Inventory { snapshots: vec![taken], ..found(instances()) };
         plan(&inventory, request, &run(LATER), at(LATER))
     };
-    let second = again(of_id("8476a536"), &request);
+    let second = again(of_id(ID), &request);
     assert_eq!(told(&second)[1], "keep i-1: already_taken");
     assert_eq!((second.actions.len(), second.actions[0].instance.as_str()), (1, "i-2"));
     // so that a third time it is of the same run
@@ -363,10 +392,9 @@ fn a_request_that_is_tried_again_takes_nothing_twice() {
         plan.actions.len() == 2 && plan.actions[0].backups[0].tags.get(tags::BACKUP_RUN) == Some(LATER)
     };
     assert!(two(&again(of_id("another"), &request)), "another request of the same");
-    assert!(two(&again(of_id(""), &Request { id: None, ..request.clone() })), "a command has no id");
-    let copy = of_id("8476a536").tagged(tags::SOURCE_SNAPSHOT_ID, "snap-0").tagged(tags::SOURCE_REGION, "us-west-2");
+    let copy = of_id(ID).tagged(tags::SOURCE_SNAPSHOT_ID, "snap-0").tagged(tags::SOURCE_REGION, "us-west-2");
     assert!(two(&again(copy, &request)), "a copy of another region's");
-    let ahead = of_id("8476a536").tagged(tags::BACKUP_RUN, "2126-11-21T05:00:00Z");
+    let ahead = of_id(ID).tagged(tags::BACKUP_RUN, "2126-11-21T05:00:00Z");
     assert!(two(&again(ahead, &request)), "a tag sets no clock ahead");
 }
 

@@ -6,7 +6,7 @@ use crate::{
         InstanceState,
         SnapshotState::{Error, InRecycleBin, Pending},
     },
-    tags::{BACKUP, COPY_DEST, DELETE_ON, RETENTION, SOURCE_DEVICES, TYPE},
+    tags::{BACKUP, BACKUP_REQUEST, COPY_DEST, DELETE_ON, RETENTION, SOURCE_DEVICES, STOPPED, TYPE},
 };
 
 mod copies;
@@ -76,6 +76,28 @@ fn there_is_nothing_to_say_of_a_healthy_account() {
     check(&of(&["vol-a", "vol-b"], snapshots.collect()), &[]);
 }
 
+/// Each is a set of its own.
+#[test]
+fn two_requests_of_one_second_are_not_taken_for_one_set() {
+    let set = |id: &str, volume: &str, request: &str, begun: &str| {
+        let snapshot = automated(id, volume, "2026-11-21").in_set("i-1", &["vol-a", "vol-b"]);
+        Snapshot { started: at(begun), ..snapshot.tagged(BACKUP_REQUEST, request) }
+    };
+    let both = || {
+        vec![
+            set("a-1", "vol-a", "one", "2026-11-21T05:00:00Z"),
+            set("b-1", "vol-b", "one", "2026-11-21T05:00:00Z"),
+            set("a-2", "vol-a", "two", "2026-11-21T05:00:20Z"),
+            set("b-2", "vol-b", "two", "2026-11-21T05:00:20Z"),
+        ]
+    };
+    check(&of(&["vol-a", "vol-b"], both()), &[]);
+    let mut halves = both();
+    halves.retain(|snapshot| ["a-1", "b-2"].contains(&snapshot.id.as_str()));
+    let lacks = ["NoRecentBackup i-1", "IncompleteSet a-1", "IncompleteSet b-2"];
+    check(&of(&["vol-a", "vol-b"], halves), &lacks);
+}
+
 #[test]
 fn an_enrolled_instance_without_a_good_backup_within_the_rpo_is_found() {
     // 30 hours after five o'clock yesterday
@@ -107,6 +129,42 @@ fn an_enrolled_instance_without_a_good_backup_within_the_rpo_is_found() {
     check_at("2026-11-21T11:00:01Z", &stopped(InstanceState::Terminated), &[]);
     let old = of(&["vol-a"], vec![automated("snap-1", "vol-a", "2026-11-18")]);
     assert_eq!(since(&old, FindingKind::NoRecentBackup), Some(at("2026-11-18T05:00:00Z")));
+}
+
+#[test]
+fn what_a_run_has_stopped_is_found_first_whether_it_is_enrolled_or_not() {
+    let stopped = "LeftStopped i-1: a run stopped it at 2026-11-21T08:59:00Z, and starts it again or was killed";
+    // half an hour ago or a minute: nobody sees from here whether the run lives
+    for (tags, mark) in [
+        (&[YES][..], "2026-11-21T08:59:00Z"),
+        (&[], "2026-11-21T08:59:00Z 6ba1c3d8-1f4a2c0"),
+        (&[], "2026-11-21T04:00:00Z"),
+        (&[], "?"),
+    ] {
+        for (state, is_found) in [
+            (InstanceState::Stopped, true),
+            (InstanceState::Stopping, true),
+            (InstanceState::Running, false),
+            (InstanceState::Pending, false),
+            (InstanceState::Terminated, false),
+        ] {
+            let mut inventory = healthy();
+            inventory.instances[0] = instance("i-1", &["vol-a"], &[tags, &[(STOPPED, mark)]].concat()).in_state(state);
+            let begins = if mark.starts_with("2026-11-21T08") { stopped } else { "LeftStopped i-1: a run stopped it" };
+            let expected = [begins];
+            check(&inventory, if is_found { &expected } else { &[] });
+        }
+    }
+    // what its owner stopped is nobody's business
+    let mut inventory = healthy();
+    inventory.instances[0].state = InstanceState::Stopped;
+    check(&inventory, &[]);
+
+    let mut inventory = of(&["vol-a"], vec![]);
+    inventory.instances[0].tags.set(STOPPED, "2026-11-21T08:59:00Z");
+    inventory.instances[0].state = InstanceState::Stopped;
+    check(&inventory, &[stopped, "NoRecentBackup i-1"]);
+    assert_eq!(since(&inventory, FindingKind::LeftStopped), Some(at("2026-11-21T08:59:00Z")));
 }
 
 #[test]

@@ -157,6 +157,7 @@ fn job(job: script::Job) -> run::Job {
 /// The kind of a finding, as reports write it.
 fn name(kind: FindingKind) -> &'static str {
     match kind {
+        FindingKind::LeftStopped => "left_stopped",
         FindingKind::NoRecentBackup => "no_recent_backup",
         FindingKind::Unprotected => "unprotected",
         FindingKind::Failed => "failed",
