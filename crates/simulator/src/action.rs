@@ -9,7 +9,7 @@ use crate::wire::error::Error;
 use crate::wire::request::Params;
 use crate::wire::response::Service;
 use crate::wire::xml::Nodes;
-use crate::{ec2, sns, sts};
+use crate::{ec2, kms, rds, sns, sts};
 
 /// What a call does once its parameters are read: it checks, changes the world, and answers.
 pub(crate) type Act = Box<dyn FnOnce(&mut Here<'_>) -> Result<Nodes, Error>>;
@@ -33,6 +33,8 @@ pub(crate) fn run(service: Service, action: &str, params: &Params, here: &mut He
     }
     let (act, dry_run) = match service {
         Service::Ec2 => (ec2::read(action, params)?, params.flag("DryRun")?),
+        Service::Kms => (kms::read(action, params)?, None),
+        Service::Rds => (rds::read(action, params)?, None),
         Service::Sns => (sns::read(action, params)?, None),
         Service::Sts => (sts::read(action, params)?, None),
     };
@@ -49,6 +51,8 @@ fn authorise(service: Service, action: &str, params: &Params, here: &mut Here<'_
     let Some(policy) = here.policy else { return Ok(()) };
     let (code, asks): (&str, Vec<Ask>) = match service {
         Service::Ec2 => ("UnauthorizedOperation", ec2::asks(action, params, here)?),
+        Service::Kms => ("AccessDeniedException", kms::asks(action, params, here)?),
+        Service::Rds => ("AccessDenied", rds::asks(action, params, here)?),
         Service::Sns => ("AuthorizationError", sns::asks(action, params, here)),
         // "No permissions are required to perform this operation", GetCallerIdentity
         Service::Sts => return Ok(()),

@@ -34,8 +34,16 @@ pub struct Config {
     pub snapshot_limit: usize,
     /// How many copies into a region may be under way at once.
     pub copies_at_once: usize,
-    /// How many results a page holds at most, whatever `MaxResults` says; at least one. A describe that asks for no
-    /// pages is answered in full.
+    /// How long a snapshot of a database is `creating`.
+    pub db_snapshot_time: Duration,
+    /// How long a copy of a database snapshot is in progress.
+    pub db_copy_time: Duration,
+    /// How many manual snapshots of DB instances a region may hold, and as many of clusters.
+    pub db_snapshot_limit: usize,
+    /// How many copies of database snapshots into a region may be in progress at once; of Aurora they are five anyway.
+    pub db_copies_at_once: usize,
+    /// How many results a page holds at most, whatever `MaxResults` or `MaxRecords` says; at least one. A describe of EC2
+    /// that asks for no pages is answered in full.
     pub page_size: usize,
     /// How far back stale readings reach. Where it is no time, nothing is remembered and no reading is stale.
     pub remembers: Duration,
@@ -57,6 +65,11 @@ impl Config {
             snapshot_limit: 100_000,
             // "Quotas for Amazon EBS"
             copies_at_once: 20,
+            db_snapshot_time: Duration::from_mins(5),
+            db_copy_time: Duration::from_mins(10),
+            // "Quotas and constraints for Amazon RDS"; "Copying a DB snapshot"
+            db_snapshot_limit: 100,
+            db_copies_at_once: 20,
             page_size: 1000,
             remembers: Duration::ZERO,
         }

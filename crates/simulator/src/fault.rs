@@ -14,7 +14,7 @@ pub struct Fault {
     pub resource: Option<String>,
     /// Only calls made with this access key; with any if `None`.
     pub caller: Option<String>,
-    /// Only calls for a page after the first: those that carry a `NextToken`.
+    /// Only calls for a page after the first: those that carry a `NextToken` or a `Marker`.
     pub later_pages: bool,
     /// How many matching calls pass first.
     pub after: u32,
@@ -29,7 +29,7 @@ pub struct Fault {
 /// How a fault strikes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// `RequestLimitExceeded`, without effect.
+    /// `RequestLimitExceeded`, or what the service says instead, without effect.
     Throttle,
     /// This error, without effect. A pagination token that has expired is `InvalidPaginationToken` with status 400,
     /// together with [`Fault::of_later_pages`].
@@ -59,7 +59,7 @@ pub enum FaultKind {
     /// deleted since still is. It reaches as far back as [`Config::remembers`](crate::Config::remembers). Any other
     /// call runs as usual.
     Stale(Duration),
-    /// `UnauthorizedOperation`, without effect.
+    /// `UnauthorizedOperation`, or what the service says instead, without effect.
     Deny,
 }
 
@@ -105,7 +105,7 @@ impl Fault {
         self
     }
 
-    /// Only calls for a page after the first: those that carry a `NextToken`.
+    /// Only calls for a page after the first: those that carry a `NextToken` or a `Marker`.
     #[must_use]
     pub fn of_later_pages(mut self) -> Fault {
         self.later_pages = true;
@@ -145,7 +145,7 @@ impl Fault {
             && self.region.as_deref().is_none_or(|wanted| wanted == call.region)
             && self.resource.as_deref().is_none_or(|wanted| call.params.iter().any(|(_, value)| value == wanted))
             && self.caller.as_deref().is_none_or(|wanted| wanted == call.caller)
-            && (!self.later_pages || call.params.iter().any(|(name, _)| name == "NextToken"))
+            && (!self.later_pages || call.params.iter().any(|(name, _)| name == "NextToken" || name == "Marker"))
     }
 }
 

@@ -147,8 +147,8 @@ impl State {
         let at_once = |result| (result, Duration::ZERO);
         let (region, action, params) = (&call.place.region, call.request.action(), &call.request.pairs);
         match self.faults.strike(&Target { caller: call.caller, region, action, params }) {
-            Some(FaultKind::Throttle) => at_once(Some(Err(Error::throttled()))),
-            Some(FaultKind::Deny) => at_once(Some(Err(Error::denied()))),
+            Some(FaultKind::Throttle) => at_once(Some(Err(Error::throttled(call.service)))),
+            Some(FaultKind::Deny) => at_once(Some(Err(Error::denied(call.service)))),
             Some(FaultKind::Status { status, code }) => at_once(Some(Err(Error::with_status(status, &code)))),
             Some(FaultKind::CutBefore) => at_once(None),
             Some(FaultKind::CutAfter) => {
@@ -168,9 +168,9 @@ impl State {
             }
             Some(FaultKind::Slow(delay)) => (Some(self.run(config, now, call)), delay),
             Some(FaultKind::Stale(lag)) if is_describe(action) => {
-                self.world.exchange_for_past(call.place, now, lag);
+                self.world.exchange_for_past(region, now, lag);
                 let result = self.run(config, now, call);
-                self.world.exchange_for_past(call.place, now, lag);
+                self.world.exchange_for_past(region, now, lag);
                 at_once(Some(result))
             }
             // what is no reading cannot be stale
@@ -191,7 +191,7 @@ impl State {
             Rates::Off => {}
             Rates::Aws => {
                 if !self.buckets.take(place, service, action, &params, now) {
-                    return Err(Error::throttled());
+                    return Err(Error::throttled(service));
                 }
             }
         }

@@ -6,11 +6,11 @@
 //!                                                  ▼
 //!                   handle    scope, faults, rates, log: one request at a time
 //!                     │
-//!                   wire      parameters in, XML out
+//!                   wire      parameters in, XML or JSON out
 //!                     │
 //!                   iam       what the caller's policy lets it do
 //!                     │
-//!                   ec2, sns, sts    one function an action: read all parameters, then act
+//!                   ec2, kms, rds, sns, sts    one function an action: read all parameters, then act
 //!                     │
 //!                   model     what exists and existed, and what time does to it
 //! ```
@@ -32,9 +32,11 @@ mod ec2;
 mod fault;
 mod handle;
 mod iam;
+mod kms;
 mod model;
 mod operator;
 mod rates;
+mod rds;
 mod record;
 mod sight;
 mod simulator;
@@ -49,6 +51,8 @@ pub use config::{Config, Rates};
 pub use door::listener::Listener;
 pub use fault::{Fault, FaultKind};
 pub use iam::{Policy, PolicyError};
+pub use model::database::{Database, DatabaseKind};
+pub use model::db_snapshot::{DbSnapshot, DbSnapshotState};
 pub use model::ids::mix;
 pub use model::image::{Image, ImageDevice, ImageState};
 pub use model::instance::{Instance, InstanceState};
@@ -57,6 +61,6 @@ pub use model::snapshot::{Snapshot, SnapshotState, Source, StorageTier};
 pub use model::tags::Tags;
 pub use model::volume::{Attachment, Volume};
 pub use operator::{OPERATOR, Reply};
-pub use record::{Call, Deletion, Outcome, Published};
+pub use record::{Call, DbDeletion, Deletion, Outcome, Published};
 pub use sight::Sight;
 pub use simulator::Simulator;

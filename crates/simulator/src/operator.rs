@@ -3,7 +3,7 @@
 use crate::Simulator;
 use crate::wire::request::Request;
 use crate::wire::response::Service;
-use crate::wire::xml;
+use crate::wire::{json, xml};
 
 /// The access key with which [`Simulator::call`] calls.
 pub const OPERATOR: &str = "OPERATOR";
@@ -13,25 +13,25 @@ pub const OPERATOR: &str = "OPERATOR";
 pub struct Reply {
     /// Its HTTP status; 0 if the connection was cut.
     pub status: u16,
-    /// The XML.
+    /// The XML; of KMS, the JSON.
     pub body: String,
 }
 
 impl Reply {
-    /// The text of the first element of this name that has no elements in it.
+    /// The text of the first element of this name that has no elements in it; in JSON, of a member.
     pub fn text(&self, element: &str) -> Option<String> {
         self.texts(element).into_iter().next()
     }
 
     /// The text of all elements of this name that have no elements in them, in document order.
     pub fn texts(&self, element: &str) -> Vec<String> {
-        xml::texts(&self.body, element)
+        if self.body.starts_with('{') { json::texts(&self.body, element) } else { xml::texts(&self.body, element) }
     }
 }
 
 impl Simulator {
-    /// Calls an action of `ec2`, `sns` or `sts` in a region with the key [`OPERATOR`], which is the default account's
-    /// unless it is configured. It goes the way of every call, faults and log included.
+    /// Calls an action of `ec2`, `kms`, `rds`, `sns` or `sts` in a region with the key [`OPERATOR`], which is the default
+    /// account's unless it is configured. It goes the way of every call, faults and log included.
     ///
     /// # Errors
     /// The code and message of an error answer, or that there was none.
@@ -46,8 +46,8 @@ impl Simulator {
         if reply.status == 200 {
             return Ok(reply);
         }
-        let told = |element| reply.text(element).unwrap_or_default();
-        Err(format!("status {} {}: {}", reply.status, told("Code"), told("Message")))
+        let told = |element, member| reply.text(element).or_else(|| reply.text(member)).unwrap_or_default();
+        Err(format!("status {} {}: {}", reply.status, told("Code", "__type"), told("Message", "message")))
     }
 
     /// Calls an action by this access key.
@@ -59,16 +59,25 @@ impl Simulator {
         action: &str,
         parameters: &[(&str, &str)],
     ) -> Reply {
-        let version = Service::named(service).map_or("", Service::version);
+        let named = Service::named(service);
+        let version = named.map_or("", Service::version);
+        let scope = format!("{key}/20261121/{region}/{service}/aws4_request");
+        let authorization = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00");
+        if named.is_some_and(Service::speaks_json) {
+            let target = format!("{version}.{action}");
+            let body = json::object(parameters);
+            return self.answer(&Request::parse_json(Some(&authorization), &target, body.as_bytes()));
+        }
         let body = form_urlencoded::Serializer::new(String::new())
             .append_pair("Action", action)
             .append_pair("Version", version)
             .extend_pairs(parameters)
             .finish();
-        let scope = format!("{key}/20261121/{region}/{service}/aws4_request");
-        let authorization = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00");
-        let request = Request::parse(Some(&authorization), None, body.as_bytes());
-        match self.handle(&request).answer {
+        self.answer(&Request::parse(Some(&authorization), None, body.as_bytes()))
+    }
+
+    fn answer(&self, request: &Request) -> Reply {
+        match self.handle(request).answer {
             Some(answer) => Reply { status: answer.status, body: answer.body },
             None => Reply { status: 0, body: String::new() },
         }

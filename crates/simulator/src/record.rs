@@ -1,5 +1,6 @@
 //! What the simulator remembers for its owner: calls, deletions, published messages.
 
+use crate::model::db_snapshot::DbSnapshot;
 use crate::model::snapshot::Snapshot;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -15,7 +16,7 @@ pub struct Call {
     pub account: String,
     /// The region that it was signed for.
     pub region: String,
-    /// The service that it was signed for: `ec2`, `sns` or `sts`.
+    /// The service that it was signed for: `ec2`, `kms`, `rds`, `sns` or `sts`.
     pub service: String,
     /// Its action, such as `DescribeSnapshots`.
     pub action: String,
@@ -54,6 +55,21 @@ pub struct Deletion {
     pub region: String,
     /// The snapshot as it was.
     pub snapshot: Snapshot,
+}
+
+/// One deleted snapshot of a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DbDeletion {
+    /// When it was deleted.
+    pub at: DateTime<Utc>,
+    /// The access key of whoever deleted it.
+    pub caller: String,
+    /// The account that held it.
+    pub account: String,
+    /// The region that held it.
+    pub region: String,
+    /// The snapshot as it was.
+    pub snapshot: DbSnapshot,
 }
 
 /// One message published to a topic.

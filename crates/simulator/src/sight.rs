@@ -1,5 +1,7 @@
 //! What there truly is, looked at without copying it.
 
+use crate::model::database::{Database, DatabaseKind};
+use crate::model::db_snapshot::DbSnapshot;
 use crate::model::image::Image;
 use crate::model::instance::Instance;
 use crate::model::region::Region;
@@ -8,7 +10,7 @@ use crate::model::volume::Volume;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
-/// What an account truly has in a region, at an instant. Every map is by id.
+/// What an account truly has in a region, at an instant. Every map is by id; those of databases by kind and id.
 #[derive(Debug)]
 pub struct Sight<'a> {
     /// The instant.
@@ -21,12 +23,16 @@ pub struct Sight<'a> {
     pub snapshots: &'a BTreeMap<String, Snapshot>,
     /// Its images.
     pub images: &'a BTreeMap<String, Image>,
+    /// Its DB instances and clusters.
+    pub databases: &'a BTreeMap<(DatabaseKind, String), Database>,
+    /// Its snapshots of databases.
+    pub db_snapshots: &'a BTreeMap<(DatabaseKind, String), DbSnapshot>,
 }
 
 impl<'a> Sight<'a> {
     pub(crate) fn of(region: &'a Region, now: DateTime<Utc>) -> Sight<'a> {
-        let Region { instances, volumes, snapshots, images, .. } = region;
-        Sight { now, instances, volumes, snapshots, images }
+        let Region { instances, volumes, snapshots, images, databases, db_snapshots, .. } = region;
+        Sight { now, instances, volumes, snapshots, images, databases, db_snapshots }
     }
 }
 

@@ -7,6 +7,8 @@ use crate::door::listener::Listener;
 use crate::fault::Fault;
 use crate::handle::{Exchange, State};
 use crate::iam::Policy;
+use crate::model::database::Database;
+use crate::model::db_snapshot::DbSnapshot;
 use crate::model::image::Image;
 use crate::model::instance::Instance;
 use crate::model::keys;
@@ -14,7 +16,7 @@ use crate::model::region::Region;
 use crate::model::snapshot::{Snapshot, StorageTier};
 use crate::model::volume::Volume;
 use crate::model::{Place, World};
-use crate::record::{Call, Deletion, Published};
+use crate::record::{Call, DbDeletion, Deletion, Published};
 use crate::sight::Sight;
 use crate::wire::request::Request;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -23,6 +25,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// How long a KMS key waits for its deletion, where nothing else is said. Source: API reference, `ScheduleKeyDeletion`.
+const KEY_DELETION: Duration = Duration::from_hours(24 * 30);
 
 /// A simulated AWS: several accounts, every region. Clones are the same one.
 #[derive(Clone)]
@@ -75,12 +80,27 @@ impl Simulator {
 
     /// Makes a KMS key, named by alias or id, or enables it again. A copy that has lost its key stays lost.
     pub fn create_key(&self, account: &str, region: &str, key: &str) {
-        self.change_region(account, region, |place, region| region.keys.insert(keys::arn(place, key), true));
+        let now = self.now();
+        self.change_region(account, region, |place, region| region.enable_key(&keys::arn(place, key), now));
     }
 
-    /// Disables a KMS key: copies that are being encrypted with it end in `error`.
+    /// Disables a KMS key: copies of volumes' snapshots that are being encrypted with it end in `error`, and copies of
+    /// databases' snapshots that it is needed for, in whatever account, are `failed` at once.
     pub fn disable_key(&self, account: &str, region: &str, key: &str) {
-        self.change_region(account, region, |place, region| region.disable_key(&keys::arn(place, key)));
+        self.take_key(account, region, key, None);
+    }
+
+    /// Disables a KMS key and tells that it will be deleted in 30 days, unless it is enabled before. That it then is
+    /// deleted is not modelled.
+    pub fn schedule_key_deletion(&self, account: &str, region: &str, key: &str) {
+        self.take_key(account, region, key, Some(self.now() + KEY_DELETION));
+    }
+
+    /// Lets another account use a KMS key, as the key's policy would. This alone neither makes nor enables the key.
+    pub fn share_key(&self, account: &str, region: &str, key: &str, with: &str) {
+        self.change_region(account, region, |place, region| {
+            region.keys.entry(keys::arn(place, key)).or_default().shared_with.insert(with.to_owned());
+        });
     }
 
     /// Lets a volume's next snapshots, so many, end in `error`, and the sets that they are part of.
@@ -117,8 +137,23 @@ impl Simulator {
         self.change(|world, _| world.copy_time = time);
     }
 
+    /// Lets every snapshot of a database that is begun from now on be `creating` for so long.
+    pub fn set_db_snapshot_time(&self, time: Duration) {
+        self.change(|world, _| world.rds.snapshot_time = time);
+    }
+
+    /// Lets every copy of a database snapshot that is begun from now on be in progress for so long.
+    pub fn set_db_copy_time(&self, time: Duration) {
+        self.change(|world, _| world.rds.copy_time = time);
+    }
+
+    /// Lets the next copies of database snapshots, so many, in whatever account and region, end in `failed`.
+    pub fn fail_db_copies(&self, times: u32) {
+        self.change(|world, _| world.rds.failing_copies = times);
+    }
+
     /// Ends now, well or not, every snapshot and copy that is being made in a region, deleted ones that still count as
-    /// concurrent among them. The dates of a lock that was set meanwhile stay as they are.
+    /// concurrent among them, and those of databases. The dates of a lock that was set meanwhile stay as they are.
     pub fn hurry(&self, account: &str, region: &str) {
         let place = Place::new(account, region);
         self.change(|world, now| world.hurry(&place, now));
@@ -193,7 +228,23 @@ impl Simulator {
         self.look(account, region, |sight| sight.images.values().cloned().collect())
     }
 
-    /// Every snapshot that was ever deleted, the first one first.
+    /// The DB instances and clusters of an account in a region, by kind and id.
+    pub fn databases(&self, account: &str, region: &str) -> Vec<Database> {
+        self.look(account, region, |sight| sight.databases.values().cloned().collect())
+    }
+
+    /// The database snapshots of an account in a region as they truly are, by kind and id; automated ones too.
+    pub fn db_snapshots(&self, account: &str, region: &str) -> Vec<DbSnapshot> {
+        self.look(account, region, |sight| sight.db_snapshots.values().cloned().collect())
+    }
+
+    /// Every database snapshot that was ever deleted by a call that named it, the first one first. Automated ones, which
+    /// RDS deletes by itself, are not among them.
+    pub fn db_deletions(&self) -> Vec<DbDeletion> {
+        self.with_world(|world, _| world.db_deletions.clone())
+    }
+
+    /// Every snapshot that was ever deleted, the first one first; for those of databases there is [`Self::db_deletions`].
     pub fn deletions(&self) -> Vec<Deletion> {
         self.with_world(|world, _| world.deletions.clone())
     }
@@ -221,6 +272,21 @@ impl Simulator {
         let now = self.now();
         state.settle(&self.0.config, now);
         act(&mut state.world, now)
+    }
+
+    /// Disables a key, and whatever is at work with it.
+    fn take_key(&self, account: &str, region: &str, key: &str, deletion: Option<DateTime<Utc>>) {
+        let place = Place::new(account, region);
+        let arn = keys::arn(&place, key);
+        self.with_world(|world, now| {
+            world.will_change(&place, now);
+            let region = world.region(&place);
+            region.disable_key(&arn);
+            if deletion.is_some() {
+                region.keys.entry(arn.clone()).or_default().deletion_at = deletion;
+            }
+            world.end_copies_with(now, &arn);
+        });
     }
 
     /// Changes something that no reading shows.

@@ -14,27 +14,29 @@ const FORMAT: &str = "%Y%m%dT%H%M%SZ";
 /// The error for a request whose date is too far off. One without a date, such as an operator's, has none.
 ///
 /// EC2 calls an old one expired ("Error codes", `RequestExpired`) and, unconfirmed, does not know the credentials of one
-/// from the future. The others say that the signature does not match.
+/// from the future. The others say that the signature does not match, and KMS, as all that speak JSON, that it is invalid.
 pub(crate) fn refusal(service: Service, now: DateTime<Utc>, request: &Request) -> Option<Error> {
     let date = NaiveDateTime::parse_from_str(request.date.as_deref()?, FORMAT).ok()?.and_utc();
     if (now - date).abs() <= TOLERATED {
         return None;
     }
     let (told, clock) = (date.format(FORMAT), now.format(FORMAT));
+    let of_signature = |code: &str| {
+        let why = if date < now {
+            format!("Signature expired: {told} is now earlier than {clock} - 5 min.")
+        } else {
+            format!("Signature not yet current: {told} is still later than {clock} + 5 min.")
+        };
+        Error::new(code, why)
+    };
     Some(match service {
         Service::Ec2 if date < now => Error::new(
             "RequestExpired",
             format!("Request has expired. Timestamp date is {told}. Current date is {clock}"),
         ),
         Service::Ec2 => Error::new("AuthFailure", "AWS was not able to validate the provided access credentials"),
-        Service::Sns | Service::Sts if date < now => Error::new(
-            "SignatureDoesNotMatch",
-            format!("Signature expired: {told} is now earlier than {clock} - 5 min."),
-        ),
-        Service::Sns | Service::Sts => Error::new(
-            "SignatureDoesNotMatch",
-            format!("Signature not yet current: {told} is still later than {clock} + 5 min."),
-        ),
+        Service::Kms => of_signature("InvalidSignatureException"),
+        Service::Rds | Service::Sns | Service::Sts => of_signature("SignatureDoesNotMatch"),
     })
 }
 
@@ -81,6 +83,21 @@ mod tests {
         }
         sim.refuse_skewed(false);
         assert_eq!(ask(&sim, "ec2", 301, CREATE).0, 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn kms_has_a_code_of_its_own_for_it() {
+        let sim = simulator();
+        sim.refuse_skewed(true);
+        for (seconds, status) in [(-301, 400), (0, 200), (301, 400)] {
+            let date = (sim.now() + TimeDelta::seconds(seconds)).format(super::FORMAT).to_string();
+            let header = authorization("AKID", "us-east-1", "kms");
+            let body = br#"{"KeyId": "alias/aws/rds"}"#;
+            let request = Request::parse_json(Some(&header), "TrentService.DescribeKey", body).dated(Some(&date));
+            let answer = sim.handle(&request).answer.unwrap();
+            assert_eq!(answer.status, status, "{}", answer.body);
+            assert_eq!(answer.body.contains("InvalidSignatureException"), status == 400, "{}", answer.body);
+        }
     }
 
     #[tokio::test(start_paused = true)]

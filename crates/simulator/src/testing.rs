@@ -26,7 +26,7 @@ impl Look for Reply {
     }
 
     fn code(&self) -> String {
-        self.texts("Code").pop().unwrap_or_default()
+        self.texts("Code").into_iter().chain(self.texts("__type")).next_back().unwrap_or_default()
     }
 
     #[track_caller]
@@ -103,4 +103,23 @@ pub(crate) fn snapshot(sim: &Simulator, region: &str) -> String {
     let id = call(sim, region, "CreateSnapshot", &[("VolumeId", &volume)]).ok().first("snapshotId");
     sim.skip(Duration::from_mins(1));
     id
+}
+
+/// Calls RDS.
+pub(crate) fn rds(sim: &Simulator, region: &str, action: &str, params: &[(&str, &str)]) -> Reply {
+    call_service(sim, "rds", region, action, params)
+}
+
+/// A new DB instance of `PostgreSQL`, whose first automated snapshot is on its way.
+#[track_caller]
+pub(crate) fn database(sim: &Simulator, region: &str, id: &str, more: &[(&str, &str)]) {
+    let params = [("DBInstanceIdentifier", id), ("Engine", "postgres"), ("DBInstanceClass", "db.t3.micro")];
+    rds(sim, region, "CreateDBInstance", &[params.as_slice(), more].concat()).ok();
+}
+
+/// A new cluster of an engine, whose first automated snapshot is on its way.
+#[track_caller]
+pub(crate) fn cluster(sim: &Simulator, region: &str, id: &str, engine: &str, more: &[(&str, &str)]) {
+    let params = [("DBClusterIdentifier", id), ("Engine", engine)];
+    rds(sim, region, "CreateDBCluster", &[params.as_slice(), more].concat()).ok();
 }

@@ -1,9 +1,7 @@
 //! The door for the Rust SDK: an HTTP client that is the model itself. No sockets, so time can be virtual.
 
-use crate::door::exchange;
+use crate::door::{exchange, received};
 use crate::simulator::Simulator;
-use crate::wire::request::Request;
-use crate::wire::response::CONTENT_TYPE;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -37,10 +35,10 @@ impl HttpConnector for Connection {
         let simulator = self.simulator.clone();
         let read_timeout = self.read_timeout.unwrap_or(Duration::MAX);
         let query = request.uri().split_once('?').map(|(_, query)| query);
-        // the bodies of the Query protocols are always in memory
+        // the bodies of these protocols are always in memory
         let body = request.body().bytes().unwrap_or_default();
         let headers = request.headers();
-        let request = Request::parse(headers.get("authorization"), query, body).dated(headers.get("x-amz-date"));
+        let request = received(|name| headers.get(name), query, body);
         HttpConnectorFuture::new(async move {
             let answer = tokio::time::timeout(read_timeout, exchange(&simulator, &request))
                 .await
@@ -49,7 +47,7 @@ impl HttpConnector for Connection {
             let status =
                 StatusCode::try_from(answer.status).map_err(|error| ConnectorError::other(error.into(), None))?;
             let mut response = HttpResponse::new(status, SdkBody::from(answer.body));
-            response.headers_mut().insert("content-type", CONTENT_TYPE);
+            response.headers_mut().insert("content-type", answer.content_type);
             Ok(response)
         })
     }

@@ -2,13 +2,11 @@
 //!
 //! Beside AWS's interface it answers `GET /_simulator/published` and `GET /_simulator/calls`, in JSON.
 
-use crate::door::{Cut, exchange};
+use crate::door::{Cut, exchange, received};
 use crate::simulator::Simulator;
-use crate::wire::request::Request;
-use crate::wire::response::CONTENT_TYPE;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE as CONTENT_TYPE_HEADER, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
@@ -93,13 +91,12 @@ async fn answer(simulator: Simulator, request: hyper::Request<Incoming>) -> Resu
         _ => {}
     }
     let (head, body) = request.into_parts();
-    let authorization = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let date = head.headers.get("x-amz-date").and_then(|value| value.to_str().ok());
     let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
-    let request = Request::parse(authorization, head.uri.query(), &body).dated(date);
+    let header = |name: &'static str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let request = received(header, head.uri.query(), &body);
     let answer = exchange(&simulator, &request).await?;
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Ok(response(status, CONTENT_TYPE, answer.body))
+    Ok(response(status, answer.content_type, answer.body))
 }
 
 fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
@@ -112,7 +109,7 @@ fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
 fn response(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE_HEADER, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
@@ -124,14 +121,26 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
-    /// Sends one request over a socket, and returns all that comes back until the connection closes.
+    /// Sends one request to EC2 over a socket, and returns all that comes back until the connection closes.
     async fn send(simulator: &Simulator, method: &str, path: &str, body: &str) -> String {
+        send_to(simulator, "ec2", "", method, path, body).await
+    }
+
+    /// Sends one request with more headers, each with its line's end, to a service.
+    async fn send_to(
+        simulator: &Simulator,
+        service: &str,
+        headers: &str,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> String {
         let listener = simulator.listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let mut stream = TcpStream::connect(listener.address()).await.unwrap();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: {}\r\n\
-             content-length: {}\r\n\r\n{body}",
-            authorization("AKID", "us-east-1", "ec2"),
+             {headers}content-length: {}\r\n\r\n{body}",
+            authorization("AKID", "us-east-1", service),
             body.len()
         );
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -151,6 +160,20 @@ mod tests {
         }
         let calls = send(&sim, "GET", "/_simulator/calls", "").await;
         assert!(calls.contains("\"action\":\"DescribeRegions\""), "{calls}");
+    }
+
+    #[tokio::test]
+    async fn a_service_that_speaks_json_is_answered_in_json() {
+        let sim = simulator();
+        let target = "x-amz-target: TrentService.DescribeKey\r\ncontent-type: application/x-amz-json-1.1\r\n";
+        let answer = send_to(&sim, "kms", target, "POST", "/", r#"{"KeyId": "alias/aws/rds"}"#).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#""KeyManager":"AWS""#), "{answer}");
+        assert!(answer.contains("content-type: application/x-amz-json-1.1\r\n"), "{answer}");
+        for broken in ["", "KeyId=alias/aws/rds", "[]"] {
+            let answer = send_to(&sim, "kms", target, "POST", "/", broken).await;
+            let is_told = answer.contains(r#""__type":"SerializationException""#);
+            assert!(answer.starts_with("HTTP/1.1 400") && is_told, "{answer}");
+        }
     }
 
     #[tokio::test]

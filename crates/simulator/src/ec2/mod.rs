@@ -10,7 +10,7 @@ mod key_rights;
 mod launch;
 mod listing;
 mod locks;
-mod page;
+pub(crate) mod page;
 mod power;
 mod regions;
 mod snapshots;

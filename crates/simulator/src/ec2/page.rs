@@ -48,19 +48,20 @@ impl Page {
         let mut rest = all.into_iter().filter(|one| self.after.as_deref().is_none_or(|after| id(one) > after));
         let page: Vec<&T> = rest.by_ref().take(most).collect();
         let more = rest.next().is_some();
-        let token = page.last().filter(|_| more).map(|last| self.token(id(last)));
+        let token = page.last().filter(|_| more).map(|last| token(self.fingerprint, id(last)));
         (page, token)
-    }
-
-    fn token(&self, last: &str) -> String {
-        let digits = last.bytes().flat_map(|byte| [byte >> 4, byte & 15]);
-        let hex: String = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect();
-        format!("{:016x}{hex}", self.fingerprint)
     }
 }
 
+/// The token for what comes after an id in the answer to a query.
+pub(crate) fn token(fingerprint: u64, last: &str) -> String {
+    let digits = last.bytes().flat_map(|byte| [byte >> 4, byte & 15]);
+    let hex: String = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect();
+    format!("{fingerprint:016x}{hex}")
+}
+
 /// What a token says, if it was made for the same query.
-fn last_id(token: &str, fingerprint: u64) -> Option<String> {
+pub(crate) fn last_id(token: &str, fingerprint: u64) -> Option<String> {
     let hex = token.strip_prefix(&format!("{fingerprint:016x}"))?;
     let digits: Option<Vec<u8>> =
         hex.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();

@@ -42,9 +42,16 @@ impl Ask {
         self
     }
 
-    /// Adds the keys that every call has.
+    /// Adds the keys that every call has. What a service calls elsewhere on the caller's behalf has its region by then.
     pub(crate) fn called_in(self, place: &Place) -> Ask {
-        self.with("aws:RequestedRegion", &place.region).with("aws:PrincipalAccount", &place.account)
+        let ask =
+            if self.context.contains_key("aws:requestedregion") { self } else { self.requested_in(&place.region) };
+        ask.with("aws:PrincipalAccount", &place.account)
+    }
+
+    /// The same in a region.
+    pub(crate) fn requested_in(self, region: &str) -> Ask {
+        self.with("aws:RequestedRegion", region)
     }
 
     /// Adds the tags that a call writes.

@@ -5,7 +5,7 @@ use super::ask::Context;
 use super::pattern::{ArnPattern, Glob};
 
 /// The keys that have one value at most.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "aws:requestedregion",
     "aws:principalaccount",
     "aws:resourceaccount",
@@ -15,10 +15,22 @@ const KEYS: [&str; 10] = [
     "ec2:region",
     "kms:calleraccount",
     "kms:grantisforawsresource",
+    "kms:requestalias",
     "kms:viaservice",
+    "rds:tagsfromrequest",
 ];
 /// What the keys begin with that go on with the key of a tag, and have its value.
-const OF_TAGS: [&str; 3] = ["aws:requesttag/", "aws:resourcetag/", "ec2:resourcetag/"];
+const OF_TAGS: [&str; 9] = [
+    "aws:requesttag/",
+    "aws:resourcetag/",
+    "ec2:resourcetag/",
+    "rds:cluster-snapshot-tag/",
+    "rds:cluster-tag/",
+    "rds:db-tag/",
+    "rds:og-tag/",
+    "rds:req-tag/",
+    "rds:snapshot-tag/",
+];
 /// The one key that has several values.
 const TAG_KEYS: &str = "aws:tagkeys";
 
@@ -261,6 +273,8 @@ mod tests {
             ("StringEquals", "aws:ResourceTag/"),
             ("StringEquals", "aws:ResourceTag"),
             ("StringEquals", "ec2:Encrypted"),
+            ("StringEquals", "rds:snapshot-tag/"),
+            ("StringEquals", "rds:DatabaseEngine"),
         ] {
             assert!(matches!(read(operator, key, &["true"]), Err(PolicyError::Unknown(_))), "{operator} {key}");
         }

@@ -2,7 +2,7 @@
 //!
 //! A [`Policy`] is read from a document once. An [`Ask`] is one question to it: an action on one resource, with the
 //! condition keys that AWS would have there. A call asks several, and each is answered by itself. What the calls ask is
-//! told beside the services, for EC2 in `ec2/asks.rs`.
+//! told beside the services, as for EC2 in `ec2/asks.rs`.
 
 pub(crate) mod ask;
 mod condition;
@@ -23,9 +23,10 @@ use thiserror::Error;
 /// - the operators of conditions are `StringEquals`, `StringLike`, `ArnLike` and `Bool`, each also with `IfExists`,
 ///   `Null`, and for `aws:TagKeys`, which has several values, `ForAllValues:` and `ForAnyValue:` with the first two;
 /// - their keys are `aws:RequestTag/…`, `aws:ResourceTag/…`, `aws:TagKeys`, `aws:RequestedRegion`,
-///   `aws:PrincipalAccount`, `aws:ResourceAccount` (topics and keys only), `ec2:ResourceTag/…`, `ec2:CreateAction`,
-///   `ec2:Owner`, `ec2:ParentVolume`, `ec2:Region`, `kms:CallerAccount`, `kms:GrantIsForAWSResource` and
-///   `kms:ViaService`;
+///   `aws:PrincipalAccount`, `aws:ResourceAccount` (not of EC2), `ec2:ResourceTag/…`, `ec2:CreateAction`, `ec2:Owner`,
+///   `ec2:ParentVolume`, `ec2:Region`, `kms:CallerAccount`, `kms:GrantIsForAWSResource`, `kms:RequestAlias`,
+///   `kms:ViaService`, `rds:req-tag/…`, `rds:TagsFromRequest`, and of RDS's resources `rds:db-tag/…`,
+///   `rds:cluster-tag/…`, `rds:snapshot-tag/…`, `rds:cluster-snapshot-tag/…` and `rds:og-tag/…`;
 /// - `${*}`, `${?}` and `${$}` stand for the characters in them, and any other `${…}` must be replaced beforehand.
 ///
 /// Source: "IAM JSON policy element reference".

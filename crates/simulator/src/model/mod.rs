@@ -1,5 +1,7 @@
 //! What exists: a world of accounts and regions, and what time does to it.
 
+pub(crate) mod database;
+pub(crate) mod db_snapshot;
 pub(crate) mod ids;
 pub(crate) mod image;
 pub(crate) mod instance;
@@ -13,17 +15,19 @@ pub(crate) mod volume;
 
 use crate::config::Config;
 use crate::iam::Policy;
-use crate::record::{Deletion, Published};
+use crate::record::{DbDeletion, Deletion, Published};
 use crate::wire::error::Error;
 use chrono::{DateTime, Utc};
+use database::{DbKey, RdsSettings};
 use ids::Ids;
+use keys::RDS_KEY;
 use past::Past;
 use region::Region;
 use snapshot::{PUBLIC_OWNER, Snapshot, public};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// One account in one region: everything in EC2 lives in such a place.
+/// One account in one region: everything lives in such a place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) account: String,
@@ -52,6 +56,10 @@ pub(crate) enum Due {
     Change(String),
     /// This terminated instance is no longer listed.
     Instance(String),
+    /// This database snapshot's creation ends, well or not.
+    DbSnapshot(DbKey),
+    /// An automated snapshot of this database is taken.
+    Backup(DbKey),
 }
 
 /// Everything that exists, in every account and region.
@@ -65,6 +73,7 @@ pub(crate) struct World {
     pub(crate) snapshot_limit: usize,
     pub(crate) copies_at_once: usize,
     pub(crate) page_size: usize,
+    pub(crate) rds: RdsSettings,
     /// Volumes whose snapshots are refused, and the error code with which they are.
     pub(crate) refusals: BTreeMap<String, String>,
     /// Volumes whose next snapshots end in `error`, and how many of them.
@@ -72,6 +81,7 @@ pub(crate) struct World {
     /// Regions that do not answer.
     pub(crate) down: BTreeSet<String>,
     pub(crate) deletions: Vec<Deletion>,
+    pub(crate) db_deletions: Vec<DbDeletion>,
     pub(crate) published: Vec<Published>,
     /// How much has changed so far.
     pub(crate) changes: u64,
@@ -92,10 +102,18 @@ impl World {
             snapshot_limit: config.snapshot_limit,
             copies_at_once: config.copies_at_once,
             page_size: config.page_size,
+            rds: RdsSettings {
+                snapshot_time: config.db_snapshot_time,
+                copy_time: config.db_copy_time,
+                snapshot_limit: config.db_snapshot_limit,
+                copies_at_once: config.db_copies_at_once,
+                failing_copies: 0,
+            },
             refusals: BTreeMap::new(),
             failures: BTreeMap::new(),
             down: BTreeSet::new(),
             deletions: Vec::new(),
+            db_deletions: Vec::new(),
             published: Vec::new(),
             changes: 0,
             regions: BTreeMap::new(),
@@ -121,29 +139,49 @@ impl World {
         self.past.keep(place, now, self.regions.get(place));
     }
 
-    /// Exchanges what is in a place for what was there so long ago. Done twice, with no change between, it is undone.
-    pub(crate) fn exchange_for_past(&mut self, place: &Place, now: DateTime<Utc>, lag: Duration) {
-        if let Some(then) = self.past.at(place, now, lag) {
-            std::mem::swap(then, self.regions.entry(place.clone()).or_default());
+    /// Exchanges what is in a region, in every account, for what was there so long ago: of what others share with it, an
+    /// account reads in their places. Done twice, with no change between, it is undone.
+    pub(crate) fn exchange_for_past(&mut self, region: &str, now: DateTime<Utc>, lag: Duration) {
+        for (place, present) in self.regions.iter_mut().filter(|(place, _)| place.region == region) {
+            if let Some(then) = self.past.at(place, now, lag) {
+                std::mem::swap(then, present);
+            }
         }
+    }
+
+    /// Whether RDS can use a key for an account: one of the account's own, or one whose policy lets the account use it.
+    pub(crate) fn may_use_key(&self, account: &str, key: &str) -> bool {
+        let Some(place) = Place::of_arn(key) else { return false };
+        let is_own = place.account == account;
+        if key == keys::arn(&place, RDS_KEY) {
+            return is_own;
+        }
+        let found = self.regions.get(&place).and_then(|region| region.keys.get(key));
+        found.is_some_and(|key| key.enabled && (is_own || key.shared_with.contains(account)))
     }
 
     /// Lets all snapshots and copies that are being made in a place end now, as soon as the world is settled.
     pub(crate) fn hurry(&mut self, place: &Place, now: DateTime<Utc>) {
         let mut hurried = Vec::new();
         self.due.retain(|(_, of, due)| match due {
-            Due::Snapshot(id) if of == place => {
-                hurried.push(id.clone());
+            Due::Snapshot(_) | Due::DbSnapshot(_) if of == place => {
+                hurried.push(due.clone());
                 false
             }
-            Due::Snapshot(_) | Due::Change(_) | Due::Instance(_) => true,
+            Due::Snapshot(_) | Due::Change(_) | Due::Instance(_) | Due::DbSnapshot(_) | Due::Backup(_) => true,
         });
-        for id in hurried {
-            // one that was deleted is not there, but still counts as concurrent
-            if let Some(snapshot) = self.region(place).snapshots.get_mut(&id) {
-                snapshot.ends_at = now;
+        for due in hurried {
+            let region = self.region(place);
+            // one that was deleted is not there, but one of a volume still counts as concurrent
+            let ends_at = match &due {
+                Due::Snapshot(id) => region.snapshots.get_mut(id).map(|snapshot| &mut snapshot.ends_at),
+                Due::DbSnapshot(key) => region.db_snapshots.get_mut(key).map(|snapshot| &mut snapshot.ends_at),
+                Due::Change(_) | Due::Instance(_) | Due::Backup(_) => None,
+            };
+            if let Some(ends_at) = ends_at {
+                *ends_at = now;
             }
-            self.schedule(now, place, Due::Snapshot(id));
+            self.schedule(now, place, due);
         }
     }
 
@@ -156,13 +194,14 @@ impl World {
         while self.due.first().is_some_and(|(at, _, _)| *at <= now) {
             let Some((at, place, due)) = self.due.pop_first() else { return };
             self.will_change(&place, at);
-            let region = self.region(&place);
             match due {
-                Due::Snapshot(id) => region.end_snapshot(&id),
-                Due::Change(id) => region.end_change(&id),
+                Due::Snapshot(id) => self.region(&place).end_snapshot(&id),
+                Due::Change(id) => self.region(&place).end_change(&id),
                 Due::Instance(id) => {
-                    region.instances.remove(&id);
+                    self.region(&place).instances.remove(&id);
                 }
+                Due::DbSnapshot(key) => self.end_db_snapshot(&place, at, &key),
+                Due::Backup(key) => self.begin_backup(&place, at, &key),
             }
         }
     }

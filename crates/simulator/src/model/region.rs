@@ -1,14 +1,17 @@
 //! What one account has in one region.
 
 use crate::model::Place;
+use crate::model::database::{Database, DbKey, OptionGroup};
+use crate::model::db_snapshot::DbSnapshot;
 use crate::model::ids::Kind;
 use crate::model::image::{Image, ImageState};
 use crate::model::instance::{Instance, InstanceState};
-use crate::model::keys::{self, DEFAULT_KEY};
+use crate::model::keys::{self, DEFAULT_KEY, Key};
 use crate::model::snapshot::{Fate, Snapshot, SnapshotState, Work};
 use crate::model::tags::Tags;
 use crate::model::volume::{Attachment, Volume};
 use crate::wire::error::Error;
+use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
 /// What one account has in one region. Every map is by id, or by what the comment says.
@@ -21,12 +24,18 @@ pub(crate) struct Region {
     /// By snapshot: what counts as concurrent. A pending snapshot that was deleted counts until its time, and one in
     /// `error` until it is deleted.
     pub(crate) under_way: BTreeMap<String, Work>,
-    /// By ARN: whether the key is enabled.
-    pub(crate) keys: BTreeMap<String, bool>,
+    /// By ARN.
+    pub(crate) keys: BTreeMap<String, Key>,
     /// By action and client token: the ids of what the first such call made.
     pub(crate) client_tokens: BTreeMap<(&'static str, String), Vec<String>>,
     /// By ARN: the subscriptions of a topic, as protocol and endpoint.
     pub(crate) topics: BTreeMap<String, Vec<(String, String)>>,
+    /// By kind and identifier.
+    pub(crate) databases: BTreeMap<DbKey, Database>,
+    /// By kind and identifier.
+    pub(crate) db_snapshots: BTreeMap<DbKey, DbSnapshot>,
+    /// By name.
+    pub(crate) option_groups: BTreeMap<String, OptionGroup>,
 }
 
 impl Region {
@@ -136,14 +145,22 @@ impl Region {
         }
     }
 
-    /// Whether a key can be used here.
+    /// Whether EBS can use a key here.
     pub(crate) fn can_use_key(&self, place: &Place, arn: &str) -> bool {
-        arn == keys::arn(place, DEFAULT_KEY) || self.keys.get(arn).copied().unwrap_or_default()
+        arn == keys::arn(place, DEFAULT_KEY) || self.keys.get(arn).is_some_and(|key| key.enabled)
+    }
+
+    /// Makes a key, or enables it again; then it is not deleted either.
+    pub(crate) fn enable_key(&mut self, arn: &str, now: DateTime<Utc>) {
+        let key = self.keys.entry(arn.to_owned()).or_default();
+        key.enabled = true;
+        key.made_at.get_or_insert(now);
+        key.deletion_at = None;
     }
 
     /// Disables a key: whatever is being encrypted with it fails.
     pub(crate) fn disable_key(&mut self, arn: &str) {
-        self.keys.insert(arn.to_owned(), false);
+        self.keys.entry(arn.to_owned()).or_default().enabled = false;
         for snapshot in self.snapshots.values_mut() {
             let pending = snapshot.state == SnapshotState::Pending;
             if pending && snapshot.source.is_some() && snapshot.kms_key_id.as_deref() == Some(arn) {

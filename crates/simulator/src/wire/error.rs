@@ -1,5 +1,7 @@
 //! An error answer.
 
+use crate::wire::response::Service;
+
 /// An error answer: AWS's code, and the HTTP status that goes with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Error {
@@ -12,14 +14,20 @@ impl Error {
     pub(crate) fn new(code: &str, message: impl Into<String>) -> Error {
         let status = match code {
             "UnauthorizedOperation"
+            | "AccessDenied"
             | "AuthorizationError"
             | "AuthFailure"
             | "MissingAuthenticationToken"
             | "SignatureDoesNotMatch" => 403,
-            "NotFound" => 404,
+            "NotFound"
+            | "DBInstanceNotFound"
+            | "DBClusterNotFoundFault"
+            | "DBSnapshotNotFound"
+            | "DBClusterSnapshotNotFoundFault"
+            | "OptionGroupNotFoundFault" => 404,
             "DryRunOperation" => 412,
             "InternalError" => 500,
-            "RequestLimitExceeded" | "Unavailable" => 503,
+            "RequestLimitExceeded" | "ServiceUnavailable" | "Unavailable" => 503,
             _ => 400,
         };
         Error { status, code: code.to_owned(), message: message.into() }
@@ -49,11 +57,22 @@ impl Error {
         Error::new("InvalidAction", format!("The action {action} is not valid for this web service."))
     }
 
-    pub(crate) fn throttled() -> Error {
-        Error::new("RequestLimitExceeded", "Request limit exceeded.")
+    /// What a service answers to too many calls.
+    pub(crate) fn throttled(service: Service) -> Error {
+        match service {
+            Service::Ec2 | Service::Sns | Service::Sts => Error::new("RequestLimitExceeded", "Request limit exceeded."),
+            Service::Kms => Error::new("ThrottlingException", "Rate exceeded"),
+            Service::Rds => Error::new("Throttling", "Rate exceeded"),
+        }
     }
 
-    pub(crate) fn denied() -> Error {
-        Error::new("UnauthorizedOperation", "You are not authorized to perform this operation.")
+    /// What a service answers to a caller who may do nothing at all.
+    pub(crate) fn denied(service: Service) -> Error {
+        let code = match service {
+            Service::Ec2 | Service::Sns | Service::Sts => "UnauthorizedOperation",
+            Service::Kms => "AccessDeniedException",
+            Service::Rds => "AccessDenied",
+        };
+        Error::new(code, "You are not authorized to perform this operation.")
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::model::ids::hash;
 use crate::wire::error::Error;
-use crate::wire::xml;
+use crate::wire::{json, xml};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -15,6 +15,8 @@ pub(crate) struct Request {
     pub(crate) date: Option<String>,
     /// Every parameter, from the address and from the body.
     pub(crate) pairs: Vec<(String, String)>,
+    /// Whether the body should have been JSON and is not.
+    is_broken: bool,
 }
 
 impl Request {
@@ -23,7 +25,19 @@ impl Request {
             .chain(form_urlencoded::parse(body))
             .map(|(name, value)| (name.into_owned(), value.into_owned()))
             .collect();
-        Request { authorization: authorization.map(str::to_owned), date: None, pairs }
+        Request { authorization: authorization.map(str::to_owned), date: None, pairs, is_broken: false }
+    }
+
+    /// A request of a service that speaks JSON. Its header `X-Amz-Target` says which action it asks for, of which
+    /// interface: `TrentService.DescribeKey`. Here they are the parameters `Action` and `Version`.
+    pub(crate) fn parse_json(authorization: Option<&str>, target: &str, body: &[u8]) -> Request {
+        let (interface, action) = target.rsplit_once('.').unwrap_or(("", target));
+        let members = json::pairs(body);
+        let is_broken = members.is_none();
+        let pairs =
+            [("Action", action), ("Version", interface)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let pairs = pairs.into_iter().chain(members.unwrap_or_default()).collect();
+        Request { authorization: authorization.map(str::to_owned), date: None, pairs, is_broken }
     }
 
     /// The same with the header `X-Amz-Date`, if there is one.
@@ -33,6 +47,9 @@ impl Request {
 
     /// Refuses what no action can make sense of: a parameter given twice, or one that no answer could name or repeat.
     pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.is_broken {
+            return Err(Error::new("SerializationException", "The body is no object in JSON."));
+        }
         let mut names = BTreeSet::new();
         for (name, value) in &self.pairs {
             if !(xml::is_writable(name) && xml::is_writable(value)) {
@@ -156,7 +173,8 @@ impl Params {
 
     /// A number that differs between queries, and does not between the pages of one.
     pub(crate) fn fingerprint(&self) -> u64 {
-        let query = self.values.iter().filter(|(name, _)| *name != "NextToken" && *name != "MaxResults");
+        let of_pages = ["NextToken", "MaxResults", "Marker", "MaxRecords"];
+        let query = self.values.iter().filter(|(name, _)| !of_pages.contains(&name.as_str()));
         hash(&format!("{} {:?}", self.scope, query.collect::<Vec<_>>()))
     }
 
@@ -215,6 +233,23 @@ mod tests {
         check("", "Tag.1.Value=%EF%BF%BE", "InvalidParameterValue", "Tag.1.Value");
         check("Bad%1BName=x", "", "InvalidParameterValue", "Name");
         assert_eq!(Request::parse(None, Some("Description=%09%0D%0A"), b"").check(), Ok(()));
+    }
+
+    #[test]
+    fn a_target_says_which_action_of_which_interface() {
+        let of = |target: &str, body: &str| Request::parse_json(None, target, body.as_bytes());
+        let request = of("TrentService.DescribeKey", r#"{"KeyId": "alias/x"}"#);
+        assert_eq!(
+            (request.action(), request.get("Version"), request.get("KeyId")),
+            ("DescribeKey", Some("TrentService"), Some("alias/x"))
+        );
+        assert_eq!(request.check(), Ok(()));
+        assert_eq!(of("DescribeKey", "{}").get("Version"), Some(""));
+        assert_eq!(of("TrentService.DescribeKey", "KeyId=x").check().unwrap_err().code, "SerializationException");
+        let twice = of("TrentService.DescribeKey", r#"{"KeyId": "x", "KeyId": "x"}"#);
+        assert_eq!(twice.check().unwrap_err().code, "InvalidQueryParameter");
+        // a member cannot stand in for what the header says
+        assert!(of("TrentService.DescribeKey", r#"{"Action": "DeleteKey"}"#).check().is_err());
     }
 
     #[test]

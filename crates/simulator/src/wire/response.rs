@@ -1,4 +1,4 @@
-//! How each service wraps an answer: EC2 in its own way, the others in that of the common Query protocol.
+//! How each service wraps an answer: EC2 in its own way, KMS in JSON, the others in that of the common Query protocol.
 
 use crate::wire::error::Error;
 use crate::wire::xml::Nodes;
@@ -9,26 +9,36 @@ use std::io;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
+    pub(crate) content_type: &'static str,
     pub(crate) body: String,
 }
 
 impl Response {
+    /// An answer in JSON.
+    fn of_json(status: u16, nodes: &Nodes) -> Response {
+        Response { status, content_type: JSON, body: nodes.object().to_string() }
+    }
+
     /// An answer that cannot be written is a failure of the server.
     fn of(status: u16, body: io::Result<String>) -> Response {
         match body {
-            Ok(body) => Response { status, body },
-            Err(error) => Response { status: 500, body: error.to_string() },
+            Ok(body) => Response { status, content_type: XML, body },
+            Err(error) => Response { status: 500, content_type: XML, body: error.to_string() },
         }
     }
 }
 
-/// The content type of every answer.
-pub(crate) const CONTENT_TYPE: &str = "text/xml;charset=UTF-8";
+/// The content type of the answers of the Query protocols.
+const XML: &str = "text/xml;charset=UTF-8";
+/// The content type of the answers of the JSON protocol, version 1.1.
+const JSON: &str = "application/x-amz-json-1.1";
 
 /// A service that is modelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
     Ec2,
+    Kms,
+    Rds,
     Sns,
     Sts,
 }
@@ -38,37 +48,51 @@ impl Service {
     pub(crate) fn named(name: &str) -> Option<Service> {
         match name {
             "ec2" => Some(Service::Ec2),
+            "kms" => Some(Service::Kms),
+            "rds" => Some(Service::Rds),
             "sns" => Some(Service::Sns),
             "sts" => Some(Service::Sts),
             _ => None,
         }
     }
 
-    /// The version of its interface that is modelled.
+    /// The version of its interface that is modelled; where it speaks JSON, what its targets begin with.
     pub(crate) fn version(self) -> &'static str {
         match self {
             Service::Ec2 => "2016-11-15",
+            Service::Kms => "TrentService",
+            Service::Rds => "2014-10-31",
             Service::Sns => "2010-03-31",
             Service::Sts => "2011-06-15",
         }
     }
 
-    fn namespace(self) -> &'static str {
+    /// Whether it speaks JSON, and not a Query protocol.
+    pub(crate) fn speaks_json(self) -> bool {
+        self.namespace().is_none()
+    }
+
+    /// The namespace of its answers, where they are XML.
+    fn namespace(self) -> Option<&'static str> {
         match self {
-            Service::Ec2 => "http://ec2.amazonaws.com/doc/2016-11-15/",
-            Service::Sns => "http://sns.amazonaws.com/doc/2010-03-31/",
-            Service::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
+            Service::Ec2 => Some("http://ec2.amazonaws.com/doc/2016-11-15/"),
+            Service::Kms => None,
+            Service::Rds => Some("http://rds.amazonaws.com/doc/2014-10-31/"),
+            Service::Sns => Some("http://sns.amazonaws.com/doc/2010-03-31/"),
+            Service::Sts => Some("https://sts.amazonaws.com/doc/2011-06-15/"),
         }
     }
 
     pub(crate) fn success(self, action: &str, request_id: &str, nodes: Nodes) -> Response {
         let content = match self {
             Service::Ec2 => Nodes::new().text("requestId", request_id).and(nodes),
-            Service::Sns | Service::Sts => Nodes::new()
+            // its request id stands in a header, which nobody here reads
+            Service::Kms => return Response::of_json(200, &nodes),
+            Service::Rds | Service::Sns | Service::Sts => Nodes::new()
                 .nest(&format!("{action}Result"), nodes)
                 .nest("ResponseMetadata", Nodes::new().text("RequestId", request_id)),
         };
-        Response::of(200, content.document(&format!("{action}Response"), Some(self.namespace())))
+        Response::of(200, content.document(&format!("{action}Response"), self.namespace()))
     }
 
     pub(crate) fn failure(self, request_id: &str, error: &Error) -> Response {
@@ -78,12 +102,16 @@ impl Service {
                 .nest("Errors", Nodes::new().nest("Error", code))
                 .text("RequestID", request_id)
                 .document("Response", None),
-            Service::Sns | Service::Sts => {
+            Service::Kms => {
+                let told = Nodes::new().text("__type", &error.code).text("message", &error.message);
+                return Response::of_json(error.status, &told);
+            }
+            Service::Rds | Service::Sns | Service::Sts => {
                 let at_fault = if error.status < 500 { "Sender" } else { "Receiver" };
                 Nodes::new()
                     .nest("Error", Nodes::new().text("Type", at_fault).and(code))
                     .text("RequestId", request_id)
-                    .document("ErrorResponse", Some(self.namespace()))
+                    .document("ErrorResponse", self.namespace())
             }
         };
         Response::of(error.status, body)

@@ -1,9 +1,11 @@
-//! A small tree of XML elements: how it is written, and how its texts are read again.
+//! A small tree of XML elements: how it is written, and how its texts are read again. Where a service speaks JSON, the
+//! same tree is an object.
 
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesDecl, BytesRef, BytesText, Event};
 use quick_xml::name::QName;
 use quick_xml::{Reader, Writer};
+use serde_json::Value;
 use std::io;
 
 /// Elements in a row: the content of another element.
@@ -19,6 +21,10 @@ struct Node {
 #[derive(Clone, Debug)]
 enum Content {
     Text(String),
+    /// What JSON writes without quotes.
+    Number(i64),
+    /// Likewise.
+    Flag(bool),
     Nodes(Nodes),
 }
 
@@ -30,6 +36,18 @@ impl Nodes {
     /// Adds `<name>value</name>`.
     pub(crate) fn text(mut self, name: &str, value: impl ToString) -> Nodes {
         self.0.push(Node { name: name.to_owned(), content: Content::Text(value.to_string()) });
+        self
+    }
+
+    /// Adds `<name>1</name>`; in JSON it is a number.
+    pub(crate) fn number(mut self, name: &str, value: i64) -> Nodes {
+        self.0.push(Node { name: name.to_owned(), content: Content::Number(value) });
+        self
+    }
+
+    /// Adds `<name>true</name>`; in JSON it is no text.
+    pub(crate) fn flag(mut self, name: &str, value: bool) -> Nodes {
+        self.0.push(Node { name: name.to_owned(), content: Content::Flag(value) });
         self
     }
 
@@ -68,11 +86,24 @@ impl Nodes {
         String::from_utf8(writer.into_inner()).map_err(io::Error::other)
     }
 
+    /// The elements as the members of an object. Lists, which are elements of one name, are for XML only.
+    pub(crate) fn object(&self) -> Value {
+        let value = |content: &Content| match content {
+            Content::Text(text) => Value::from(text.as_str()),
+            Content::Number(number) => Value::from(*number),
+            Content::Flag(flag) => Value::from(*flag),
+            Content::Nodes(nodes) => nodes.object(),
+        };
+        Value::Object(self.0.iter().map(|node| (node.name.clone(), value(&node.content))).collect())
+    }
+
     fn write(&self, writer: &mut Writer<Vec<u8>>) -> io::Result<()> {
         for node in &self.0 {
             let element = writer.create_element(node.name.as_str());
             match &node.content {
                 Content::Text(text) => element.write_text_content(BytesText::new(text))?,
+                Content::Number(number) => element.write_text_content(BytesText::new(&number.to_string()))?,
+                Content::Flag(flag) => element.write_text_content(BytesText::new(&flag.to_string()))?,
                 Content::Nodes(nodes) => element.write_inner_content(|writer| nodes.write(writer))?,
             };
         }
@@ -144,6 +175,16 @@ mod tests {
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Answer xmlns=\"urn:x\"><value>&lt;a &amp; &quot;b&quot;&gt;</value>\
              <set><item><n>1</n></item></set></Answer>"
         );
+    }
+
+    #[test]
+    fn the_same_tree_is_an_object_in_json() {
+        let nodes = Nodes::new()
+            .nest("Key", Nodes::new().number("Date", -5).flag("Enabled", true).text("Id", "\"1\""))
+            .maybe("Other", None::<&str>);
+        assert_eq!(nodes.object().to_string(), r#"{"Key":{"Date":-5,"Enabled":true,"Id":"\"1\""}}"#);
+        let document = nodes.document("Answer", None).unwrap();
+        assert!(document.contains("<Date>-5</Date><Enabled>true</Enabled>"), "{document}");
     }
 
     #[test]
