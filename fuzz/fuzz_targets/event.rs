@@ -10,10 +10,15 @@ use snapkeeper_lambda::Event;
 fuzz_target!(|bytes: &[u8]| {
     let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
     match Event::read(&event, "8476a536") {
-        Ok(Event { instant, dry_run, .. }) => {
-            let of_rule = event.get("detail-type").is_some();
-            let said = event.get(if of_rule { "time" } else { "scheduled_time" }).and_then(Value::as_str);
-            let said = said.map(|text| DateTime::parse_from_rfc3339(text).unwrap().to_utc());
+        Ok(Event { instant, dry_run, announced, .. }) => {
+            let said = if announced.is_some() {
+                event.pointer("/Records/0/Sns/Timestamp")
+            } else if event.get("detail-type").is_some() {
+                event.get("time")
+            } else {
+                event.get("scheduled_time")
+            };
+            let said = said.and_then(Value::as_str).map(|text| DateTime::parse_from_rfc3339(text).unwrap().to_utc());
             assert_eq!(instant, said);
             assert_eq!(dry_run, event.get("dry_run") == Some(&Value::Bool(true)));
         }

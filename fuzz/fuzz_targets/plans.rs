@@ -266,7 +266,9 @@ fuzz_target!(|account: Account| {
         locked: account.locked.iter().map(|id| snapshot_id(*id).into()).collect(),
     };
     manager(&instances, &volumes, &deletion, &run(&account, Job::Manager));
-    watcher(watch::Inventory { instances, volumes, deletion, destinations: copies }, &run(&account, Job::Watcher));
+    let inventory =
+        watch::Inventory { instances, volumes, deletion, destinations: copies, ..watch::Inventory::default() };
+    watcher(inventory, &run(&account, Job::Watcher));
 });
 
 /// No volume is taken twice; every date is a day that can be read again, and none has passed before the backup is made.

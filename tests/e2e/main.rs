@@ -17,6 +17,8 @@ mod heartbeat;
 mod on_demand;
 mod peers;
 mod policies;
+mod positions;
+mod rds;
 mod reliability;
 mod scenarios;
 mod template;

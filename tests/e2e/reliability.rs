@@ -41,7 +41,7 @@ fn cut_down(world: &str, script: &Script, play: impl Fn(&Script) -> (Vec<Violati
 }
 
 /// How many seeds to play: what the environment says, or so many.
-fn count_of_seeds(variable: &str, otherwise: u64) -> u64 {
+pub(crate) fn count_of_seeds(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |text| text.parse().expect("a number of seeds"))
 }
 

@@ -18,13 +18,29 @@ from samcli.yamlhelper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
-JOBS = ["Creator", "Copier", "Manager", "Watcher"]
+# By logical id, the name of each job.
+JOBS = {
+    "Creator": "creator", "Copier": "copier", "Manager": "manager", "Watcher": "watcher",
+    "RdsSharer": "rds-sharer", "RdsSaver": "rds-saver",
+}
+# Those that are there only where a parameter names the account at the other end.
+FAILSAFE = {
+    "RdsSharer": {"Fn::Not": [{"Fn::Equals": [{"Ref": "FailsafeAccount"}, ""]}]},
+    "RdsSaver": {"Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", {"Ref": "LiveAccount"}]}, ""]}]},
+}
 # IAM's limit for all policies in one role together, without white space.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 POLICIES_OF_A_ROLE = 10_240
 # By condition, what the creator may do besides.
 FURTHER_OF_CREATOR = {"StoppingAllowed": "iam/creator-stop.json", "TopicsOfRequestsGiven": "iam/creator-topics.json"}
 ALERT_TOPIC = {"Fn::If": ["OwnTopic", {"Ref": "AlertTopic"}, {"Ref": "AlertTopicArn"}]}
+# Settings that are not simply the parameter of their name. The sharer's topic is the stack's own.
+SPECIAL = {
+    "SNAPKEEPER_ALERT_TOPIC_ARN": ALERT_TOPIC,
+    "SNAPKEEPER_FAILSAFE_TOPIC_ARN": {"Fn::If": ["RdsSharerDeployed", {"Ref": "FailsafeTopic"}, ""]},
+}
+# A parameter of another name: beside DefaultRetention it has to tell whose it is.
+RENAMED = {"SNAPKEEPER_RETENTION": "SaverRetention"}
 
 wrong = []
 
@@ -72,7 +88,7 @@ def policies(template):
     thirds = []
     for job in JOBS:
         first, second, third, *others = template["Resources"][job]["Properties"]["Policies"]
-        file = f"iam/{job.lower()}.json"
+        file = f"iam/{JOBS[job]}.json"
         check(as_in_files(first) == content(file), f"{job}'s policy in the template is not {file}")
         size = len(json.dumps([first, second, third, *others], separators=(",", ":")))
         check(size < POLICIES_OF_A_ROLE, f"{job}'s policies are {size} characters long")
@@ -123,13 +139,17 @@ def settings(template, docs):
             check(False, f"{name}: not both in docs/settings.md and in the environment of {job}")
         for name, (default, example) in documented.items():
             parameter = "".join(word.capitalize() for word in name.removeprefix("SNAPKEEPER_").split("_"))
+            parameter = RENAMED.get(name, parameter)
             if name == "SNAPKEEPER_HEARTBEAT_URL":
                 parameter = job + parameter
-            expected = ALERT_TOPIC if name == "SNAPKEEPER_ALERT_TOPIC_ARN" else {"Ref": parameter}
-            check(environment.get(name) == expected, f"{name} of {job} is {environment.get(name)}")
             check(parameter in parameters, f"{name} has no parameter {parameter}")
             properties = parameters.get(parameter, {})
-            check(fits(example, properties), f"{parameter} refuses the example {example} of {name}")
+            is_list = properties.get("Type") == "CommaDelimitedList"
+            expected = SPECIAL.get(name) or ({"Fn::Join": [",", {"Ref": parameter}]} if is_list else {"Ref": parameter})
+            check(environment.get(name) == expected, f"{name} of {job} is {environment.get(name)}")
+            # CloudFormation holds each member of a list to the pattern
+            for value in re.split("[ ,]+", example) if is_list else [example]:
+                check(fits(value, properties), f"{parameter} refuses the example {value} of {name}")
             if properties.get("Default") == "" and default != "none":
                 told = f"Empty is {default}" in " ".join(properties["Description"].split())
                 check(told, f"{parameter} does not tell the default of {name}, {default}")
@@ -159,15 +179,15 @@ def parameters(template):
 
 
 def metrics_of(docs):
-    """By job, the metrics that the documentation names."""
+    """By job, the metrics that the documentation names; of them the reasons to keep something, and the watcher's."""
     table = docs.partition("\n## Metrics\n")[2]
     rows = [line.split("|")[1:4] for line in table.splitlines() if line.startswith("| `")]
     names = {name: meaning for names, _, meaning in rows for name in re.findall(r"`([^`]+)`", names)}
     reasons = docs.partition("\nReasons in `kept_by_reason`:\n")[2].partition("\nKinds of finding")[0]
     kept = {job: set() for job in JOBS}
-    for jobs, listed in re.findall(r"^\| ([a-z ]+) \| (.*) \|$", reasons, re.MULTILINE):
-        of = ["Creator", "Copier", "Manager"] if jobs == "all but the watcher" else [jobs.capitalize()]
-        for job in of:
+    for jobs, listed in re.findall(r"^\| ([a-z -]+) \| (.*) \|$", reasons, re.MULTILINE):
+        others = [job for job in JOBS if job != "Watcher"]
+        for job in others if jobs == "all but the watcher" else [job for job in JOBS if JOBS[job] == jobs]:
             kept[job] |= {f"Kept_{reason}" for reason in re.findall(r"`([a-z_]+)`", listed.partition(":")[0])}
     watchers = {name for name, meaning in names.items() if "the watcher only" in meaning and "<" not in name}
     watchers |= set(re.findall(r"`(Findings_[A-Za-z]+)`", table))
@@ -193,6 +213,9 @@ def alarms(template, documented):
             both = {"Fn::And": [{"Condition": f"{job}Deployed"}, {"Condition": "RunsCount"}]}
             check(template["Conditions"].get(needed) == both, f"{needed} is another condition")
         check(resource.get("Condition") == (job and needed), f"{name} is there without its job, or not with it")
+        if job in FAILSAFE:
+            deployed = template["Conditions"].get(f"{job}Deployed")
+            check(deployed == FAILSAFE[job], f"{job} is there under another condition: {deployed}")
         check("ActionsEnabled" not in alarm, f"{name} may be silent")
         check(alarm["AlarmActions"] == alarm["OKActions"] == [ALERT_TOPIC], f"{name} does not go to the topic")
         anchor = re.search(r"docs/operate\.md#([a-z0-9_-]+)$", alarm["AlarmDescription"])
@@ -201,7 +224,7 @@ def alarms(template, documented):
         seen.add((alarm["Namespace"], alarm["MetricName"], job))
         if alarm["Namespace"] == "Snapkeeper":
             check(alarm["MetricName"] in documented[job], f"{name}: no such metric in docs/settings.md")
-            expected = {"Job": job.lower(), "Region": {"Ref": "AWS::Region"}}
+            expected = {"Job": JOBS[job], "Region": {"Ref": "AWS::Region"}}
             check(dimensions == expected, f"{name} has the dimensions {dimensions}")
         elif job:
             check(dimensions == {"FunctionName": {"Ref": job}}, f"{name} has the dimensions {dimensions}")
@@ -216,36 +239,48 @@ def alarms(template, documented):
     check(seen == expected, f"alarms are missing or too many: {sorted(map(str, seen ^ expected))}")
 
 
-def dashboard(template, documented, kept, watchers):
-    """Shows nothing that is not documented, and of what the documentation says all but what tells the same."""
-    properties = template["Resources"]["Dashboard"]["Properties"]
-    for name in ["AWS::StackName", "AWS::Region"]:
-        check("${" + name + "}" in properties["DashboardName"]["Fn::Sub"], f"the dashboard's name lacks {name}")
+def dashboards(template, documented, kept, watchers):
+    """They show nothing that is not documented, and of what the documentation says all but what tells the same. What is
+    of the failsafe jobs is on a board of its own, which is there with them."""
+    shown = {job: set() for job in JOBS}
+    for name, condition in [("Dashboard", None), ("FailsafeDashboard", "FailsafeDeployed")]:
+        resource = template["Resources"][name]
+        check(resource.get("Condition") == condition, f"{name} is there under another condition")
+        for job, metrics in on_dashboard(name, resource["Properties"], documented).items():
+            check((job in FAILSAFE) <= (condition is not None), f"{name} shows the {JOBS[job]}")
+            shown[job] |= metrics
+    for job in JOBS:
+        expected = {"Succeeded", "Failed", "Unfinished", "ApiCalls", "Duration"} | kept[job]
+        # what the creator and the copier applied are dates and tags as well
+        work = "Made" if job in ("Creator", "Copier") else "Applied"
+        expected |= watchers | {"Findings"} if job == "Watcher" else {work, "Kept"}
+        check(expected <= shown[job], f"the dashboards lack of the {JOBS[job]}: {sorted(expected - shown[job])}")
+
+
+def on_dashboard(name, properties, documented):
+    """By job, the metrics that a dashboard shows."""
+    for part in ["AWS::StackName", "AWS::Region"]:
+        check("${" + part + "}" in properties["DashboardName"]["Fn::Sub"], f"the name of {name} lacks {part}")
     body = json.loads(re.sub(r"\$\{AWS::\w+\}", "here", properties["DashboardBody"]["Fn::Sub"]))
     # it would open on three hours, in which most jobs do not run, and with periods of its own choice
     opened = {key: body.get(key) for key in body if key != "widgets"}
-    check(opened == {"start": "-P14D", "periodOverride": "inherit"}, f"the dashboard opens with {opened}")
-    shown = {job: set() for job in JOBS}
+    check(opened == {"start": "-P14D", "periodOverride": "inherit"}, f"{name} opens with {opened}")
+    shown = {}
     places = set()
     for widget in body["widgets"]:
         for x in range(widget["x"], widget["x"] + widget["width"]):
             for y in range(widget["y"], widget["y"] + widget["height"]):
-                check(x < 24 and (x, y) not in places, f"two widgets at {x}, {y}, or one beyond the edge")
+                check(x < 24 and (x, y) not in places, f"{name}: two widgets at {x}, {y}, or one beyond the edge")
                 places.add((x, y))
         for metric in widget["properties"].get("metrics", []):
             if isinstance(metric[0], dict):
                 continue
-            namespace, name, *dimensions = [it for it in metric if isinstance(it, str)]
-            job = dimensions[1].capitalize()
-            check((namespace, *dimensions) == ("Snapkeeper", "Job", job.lower(), "Region", "here"), f"{metric}")
-            check(name in documented.get(job, set()), f"the dashboard's {name} of the {job} is not in docs/settings.md")
-            shown[job].add(name)
-    for job in JOBS:
-        expected = {"Succeeded", "Failed", "Unfinished", "ApiCalls", "Duration"} | kept[job]
-        # what the creator and the copier applied are dates and tags as well
-        work = {"Creator": "Made", "Copier": "Made", "Manager": "Applied"}
-        expected |= watchers | {"Findings"} if job == "Watcher" else {work[job], "Kept"}
-        check(expected <= shown[job], f"the dashboard lacks of the {job}: {sorted(expected - shown[job])}")
+            namespace, measured, *dimensions = [it for it in metric if isinstance(it, str)]
+            job = next((job for job in JOBS if JOBS[job] == dimensions[1]), None)
+            check((namespace, *dimensions) == ("Snapkeeper", "Job", JOBS.get(job), "Region", "here"), f"{metric}")
+            check(measured in documented.get(job, set()), f"{name}: {measured} of {job} is not in docs/settings.md")
+            shown.setdefault(job, set()).add(measured)
+    return shown
 
 
 def schedules(template, docs):
@@ -259,6 +294,9 @@ def schedules(template, docs):
 def names(template):
     """Nothing has a name of its own that two stacks could both want."""
     for resource, properties in template["Resources"].items():
+        if properties["Type"] == "AWS::Lambda::Permission":
+            # it names the function that it is for
+            continue
         for key in properties["Properties"].keys() & {
             "AlarmName", "AliasName", "FunctionName", "GroupName", "LogGroupName", "Name", "QueueName", "RoleName",
             "TopicName",
@@ -275,7 +313,7 @@ def main():
     settings(template, docs)
     documented, kept, watchers = metrics_of(docs)
     alarms(template, documented)
-    dashboard(template, documented, kept, watchers)
+    dashboards(template, documented, kept, watchers)
     schedules(template, docs)
     names(template)
     if wrong:

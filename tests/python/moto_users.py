@@ -9,6 +9,8 @@ What moto 5.2.5 makes of a policy is less than AWS does:
 - the resource of every EC2 call is `*` to it, which no ARN matches;
 - it evaluates no condition of such a policy. A `Deny` with a condition denies always.
 
+A policy of another account is named `ACCOUNT:name`, and so is its user. Each account has an operator.
+
 So each user gets the policy as it is first, which moto must take, and then what of it moto can evaluate: the actions
 of all statements that allow. What conditions and resources do, the simulator proves.
 """
@@ -26,17 +28,40 @@ OPERATOR = "operator"
 def make(endpoint, policies):
     """Makes the users and returns their keys: `{name: [access key, secret]}`. From then on nobody else may do
     anything."""
-    iam = boto3.client(
-        "iam",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="AKIDTEST",
-        aws_secret_access_key="secret",
-    )
-    keys = {name: user(iam, name, [policy, what_moto_can_evaluate(policy)]) for name, policy in policies.items()}
-    keys[OPERATOR] = user(iam, OPERATOR, [allow(["*"])])
+    keys = {}
+    for account in sorted({account_of(name) for name in policies} | {""}):
+        iam = client(endpoint, "iam", account)
+        for name, policy in policies.items():
+            if account_of(name) == account:
+                keys[name] = user(iam, name_of(name), [policy, what_moto_can_evaluate(policy)])
+        keys[f"{account}:{OPERATOR}" if account else OPERATOR] = user(iam, OPERATOR, [allow(["*"])])
     enforce(endpoint)
     return keys
+
+
+def account_of(name):
+    """The account of a user, or nothing for moto's own."""
+    return name.rpartition(":")[0]
+
+
+def name_of(name):
+    return name.rpartition(":")[2]
+
+
+def client(endpoint, service, account):
+    """A client that may do anything in an account: of another account than moto's own by a role there, since moto
+    knows no access key of it yet."""
+    keys = {"aws_access_key_id": "AKIDTEST", "aws_secret_access_key": "secret"}
+    make = lambda service, keys: boto3.client(service, endpoint_url=endpoint, region_name="us-east-1", **keys)
+    if account:
+        role = f"arn:aws:iam::{account}:role/tests"
+        assumed = make("sts", keys).assume_role(RoleArn=role, RoleSessionName="tests")["Credentials"]
+        keys = {
+            "aws_access_key_id": assumed["AccessKeyId"],
+            "aws_secret_access_key": assumed["SecretAccessKey"],
+            "aws_session_token": assumed["SessionToken"],
+        }
+    return make(service, keys)
 
 
 def user(iam, name, policies):

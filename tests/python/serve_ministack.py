@@ -67,7 +67,7 @@ os.environ.update(
 from ministack import app  # noqa: E402
 from ministack.core import lambda_runtime  # noqa: E402
 from ministack.services import cloudformation, eventbridge, lambda_svc, scheduler, sqs  # noqa: E402
-from ministack.services.cloudformation import changesets, engine  # noqa: E402
+from ministack.services.cloudformation import changesets, engine, handlers, stacks  # noqa: E402
 from samtranslator.translator import transform  # noqa: E402
 
 
@@ -150,6 +150,27 @@ def mend():
         return apply_transforms(template, provided, *previous)
 
     changesets._apply_transforms = apply_transforms_to_parameters
+
+    # In conditions it leaves `Fn::Join` as it is, so that an empty list is never equal to an empty text.
+    evaluate_conditions = engine._evaluate_conditions
+
+    def joined(value, params):
+        if isinstance(value, list):
+            return [joined(it, params) for it in value]
+        if not isinstance(value, dict):
+            return value
+        if "Fn::Join" in value:
+            between, items = value["Fn::Join"]
+            # a list that is a parameter is one text here
+            return between.join(it.strip() for it in params[items["Ref"]]["Value"].split(","))
+        return {key: joined(it, params) for key, it in value.items()}
+
+    def evaluate_joined_conditions(template, params):
+        conditions = joined(template.get("Conditions", {}), params)
+        return evaluate_conditions({**template, "Conditions": conditions}, params)
+
+    for module in [changesets, handlers, stacks]:
+        module._evaluate_conditions = evaluate_joined_conditions
 
     # And, changing nothing: each attempt is noted, and when there will be no further one.
     execute = lambda_svc._execute_function

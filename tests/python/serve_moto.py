@@ -1,4 +1,4 @@
-"""Serves moto's EC2, SNS and STS on a free port of 127.0.0.1, until standard input is closed.
+"""Serves moto's EC2, RDS, KMS, SNS and STS on a free port of 127.0.0.1, until standard input is closed.
 
     serve_moto.py [POLICIES]
 
@@ -24,6 +24,7 @@ sys.dont_write_bytecode = True  # nothing of the tests' own is left beside them
 import moto_users
 from moto.core.responses import ActionResult
 from moto.ec2.responses import EC2Response
+from moto.rds.models import RDSBackend
 from moto.server import ThreadedMotoServer
 
 
@@ -60,6 +61,22 @@ def mend():
             return call_action(self)
 
     EC2Response.call_action = call_action_alone
+
+    # A snapshot that another account shares is copied by its ARN. moto looks for it among one's own, whatever account
+    # the ARN names; where it is told of the account, it finds it. That it is shared is looked at here, as in AWS.
+    of_its_own = RDSBackend.get_snapshot
+
+    def get_snapshot(self, identifier, resource_type, not_found_exception):
+        account = identifier.split(":")[4] if identifier.startswith("arn:") else self.account_id
+        if account == self.account_id:
+            return of_its_own(self, identifier, resource_type, not_found_exception)
+        backend = self.get_backend("rds", region=identifier.split(":")[3], account_id=account)
+        snapshot = of_its_own(backend, identifier, resource_type, not_found_exception)
+        if self.account_id not in snapshot.attributes["restore"]:
+            raise not_found_exception(identifier)
+        return snapshot
+
+    RDSBackend.get_snapshot = get_snapshot
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@
 
 pub mod binaries;
 pub mod deployment;
+pub mod estate;
 pub mod meanwhile;
 pub mod mortal;
 pub mod moto;
@@ -24,4 +25,5 @@ pub mod runtime_api;
 pub mod wire;
 pub mod world;
 
+pub use estate::Estate;
 pub use world::{Door, World};

@@ -31,6 +31,12 @@ struct Wish {
 pub struct Operator {
     /// The SDK's client.
     pub ec2: Client,
+    /// That of RDS.
+    pub rds: aws_sdk_rds::Client,
+    /// That of KMS.
+    pub kms: aws_sdk_kms::Client,
+    /// That of SNS.
+    pub sns: aws_sdk_sns::Client,
 }
 
 impl Operator {
@@ -46,7 +52,13 @@ impl Operator {
         if let Some(client) = &options.http_client {
             loader = loader.http_client(client.clone());
         }
-        Self { ec2: Client::new(&loader.load().await) }
+        let config = loader.load().await;
+        Self {
+            ec2: Client::new(&config),
+            rds: aws_sdk_rds::Client::new(&config),
+            kms: aws_sdk_kms::Client::new(&config),
+            sns: aws_sdk_sns::Client::new(&config),
+        }
     }
 
     /// Makes an instance with a root volume and these other devices. Returns its id.

@@ -14,8 +14,19 @@ pub const COPY_REGIONS: [&str; 2] = ["us-west-2", "eu-west-1"];
 /// The topics besides the alert topic that a payload of the tests' creators may name: `${OnDemandTopicArns}`.
 pub const ON_DEMAND_TOPICS: [&str; 2] =
     ["arn:aws:sns:us-east-1:123456789012:done", "arn:aws:sns:us-east-1:123456789012:errors"];
+/// The topic at which the tests' sharers announce: `${FailsafeTopic}`.
+pub const FAILSAFE_TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:failsafe";
+/// The live accounts of the tests' savers: `${LiveAccount}`.
+pub const LIVE_ACCOUNTS: [&str; 1] = [ACCOUNT];
+/// Where the tests' savers keep their second copies: `${SaverCopyDest}`.
+pub const SECOND_COPIES: [&str; 1] = ["us-west-2"];
 /// What stands for a list, and the list.
-const LISTS: [(&str, &[&str]); 2] = [("${CopyRegions}", &COPY_REGIONS), ("${OnDemandTopicArns}", &ON_DEMAND_TOPICS)];
+const LISTS: [(&str, &[&str]); 4] = [
+    ("${CopyRegions}", &COPY_REGIONS),
+    ("${OnDemandTopicArns}", &ON_DEMAND_TOPICS),
+    ("${LiveAccount}", &LIVE_ACCOUNTS),
+    ("${SaverCopyDest}", &SECOND_COPIES),
+];
 
 /// The access key under which a job runs in a region. It may do what the job's policy there allows, and no more.
 pub fn access_key(job: Job, region: &str) -> String {
@@ -27,7 +38,15 @@ pub fn access_key(job: Job, region: &str) -> String {
 /// # Panics
 /// If there is no such file, or it is no JSON.
 pub fn document(job: Job, region: &str, topic: &str) -> Value {
-    file(job.name(), region, topic)
+    document_in(ACCOUNT, job, region, topic)
+}
+
+/// A job's policy in a region of an account.
+///
+/// # Panics
+/// As [`document`].
+pub fn document_in(account: &str, job: Job, region: &str, topic: &str) -> Value {
+    file(account, job.name(), region, topic)
 }
 
 /// What the creator may do where the stack lets it stop instances, and tell the topics of [`ON_DEMAND_TOPICS`]: its three
@@ -47,14 +66,14 @@ pub fn creator_that_may_stop(region: &str, topic: &str) -> Value {
 /// # Panics
 /// As [`document`].
 pub fn further_of_creator(region: &str, topic: &str) -> [Value; 2] {
-    ["creator-stop", "creator-topics"].map(|name| file(name, region, topic))
+    ["creator-stop", "creator-topics"].map(|name| file(ACCOUNT, name, region, topic))
 }
 
-fn file(name: &str, region: &str, topic: &str) -> Value {
+fn file(account: &str, name: &str, region: &str, topic: &str) -> Value {
     let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../iam").join(format!("{name}.json"));
     let text = fs::read_to_string(&place).unwrap_or_else(|error| panic!("{}: {error}", place.display()));
     let file: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", place.display()));
-    filled_in(file, region, topic)
+    filled_in(file, account, region, topic)
 }
 
 /// A document as the simulator holds to it.
@@ -65,22 +84,23 @@ pub fn policy(document: &Value) -> Policy {
     Policy::parse(&document.to_string()).unwrap_or_else(|error| panic!("{error}: {document:#}"))
 }
 
-fn filled_in(value: Value, region: &str, topic: &str) -> Value {
+fn filled_in(value: Value, account: &str, region: &str, topic: &str) -> Value {
     match value {
         Value::String(text) => match LISTS.iter().find(|(name, _)| *name == text) {
             Some((_, list)) => list.iter().copied().map(Value::from).collect(),
             None => Value::String(
                 text.replace("${AWS::Partition}", "aws")
                     .replace("${AWS::Region}", region)
-                    .replace("${AWS::AccountId}", ACCOUNT)
+                    .replace("${AWS::AccountId}", account)
                     .replace("${AlertTopicArn}", topic)
+                    .replace("${FailsafeTopic}", FAILSAFE_TOPIC)
                     // what `Fn::Sub` is to leave alone has a `!`
                     .replace("${!", "${"),
             ),
         },
-        Value::Array(members) => members.into_iter().map(|member| filled_in(member, region, topic)).collect(),
+        Value::Array(members) => members.into_iter().map(|member| filled_in(member, account, region, topic)).collect(),
         Value::Object(members) => {
-            members.into_iter().map(|(name, member)| (name, filled_in(member, region, topic))).collect()
+            members.into_iter().map(|(name, member)| (name, filled_in(member, account, region, topic))).collect()
         }
         other @ (Value::Null | Value::Bool(_) | Value::Number(_)) => other,
     }

@@ -1,6 +1,6 @@
 //! An AWS to run jobs in.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -21,20 +21,25 @@ pub const ACCOUNT: &str = "123456789012";
 const HOME: &str = "us-east-1";
 /// The instant at which a simulated world begins: a Saturday.
 pub const START: &str = "2026-11-21T04:00:00Z";
+/// The secret of every access key; nobody looks at it.
+const SECRET: &str = "secret";
 
-/// By which way jobs and operators reach AWS.
+/// By which way jobs and operators reach AWS. Clones lead to the same one.
+#[derive(Clone)]
 pub enum Door {
     /// The simulator, under the SDK's HTTP client.
     InProcess(Simulator),
     /// The simulator, over HTTP.
-    Listener(Simulator, Listener),
+    Listener(Simulator, Arc<Listener>),
     /// moto, over HTTP.
-    Moto(Moto),
+    Moto(Arc<Moto>),
 }
 
 /// An AWS to run jobs in. In the simulator, each runs under the policy with which it is deployed.
 pub struct World {
     door: Door,
+    /// The account of the jobs and of the operator.
+    account: String,
     settings: Vec<(String, String)>,
     /// Policies in place of those in the files.
     policies: BTreeMap<Job, Value>,
@@ -59,39 +64,53 @@ impl World {
     /// This simulator, over HTTP.
     pub async fn listening(simulator: Simulator) -> Self {
         let listener = simulator.listen(([127, 0, 0, 1], 0).into()).await.expect("a free port");
-        Self::behind(Door::Listener(simulator, listener))
+        Self::behind(Door::Listener(simulator, Arc::new(listener)))
     }
 
     /// moto, started for this world alone.
     pub fn moto() -> Self {
-        Self::behind(Door::Moto(Moto::start()))
+        Self::behind(Door::Moto(Arc::new(Moto::start())))
     }
 
     /// moto, started for this world alone, where the jobs may do what their policies allow, as far as moto evaluates
     /// them: see `moto_users.py`.
     pub fn moto_under_policies() -> Self {
-        let document = |job: Job| (job.name().to_owned(), policies::document(job, HOME, &topic_in(HOME)));
-        let documents: Value = Job::ALL.into_iter().map(document).collect();
-        Self::behind(Door::Moto(Moto::under(&documents)))
+        let document = |job: Job| (job.name().to_owned(), policies::document(job, HOME, &topic_in(ACCOUNT, HOME)));
+        let documents: Value = Job::OF_EC2.into_iter().map(document).collect();
+        Self::under(&documents)
     }
 
     /// The same, where the creator may stop instances as well.
     pub fn moto_where_instances_may_be_stopped() -> Self {
         let document = |job: Job| match job {
-            Job::Creator => policies::creator_that_may_stop(HOME, &topic_in(HOME)),
-            Job::Copier | Job::Manager | Job::Watcher => policies::document(job, HOME, &topic_in(HOME)),
+            Job::Creator => policies::creator_that_may_stop(HOME, &topic_in(ACCOUNT, HOME)),
+            Job::Copier | Job::Manager | Job::Watcher | Job::RdsSharer | Job::RdsSaver => {
+                policies::document(job, HOME, &topic_in(ACCOUNT, HOME))
+            }
         };
-        let documents: Value = Job::ALL.into_iter().map(|job| (job.name().to_owned(), document(job))).collect();
-        Self::behind(Door::Moto(Moto::under(&documents)))
+        let documents: Value = Job::OF_EC2.into_iter().map(|job| (job.name().to_owned(), document(job))).collect();
+        Self::under(&documents)
     }
 
     /// moto's own server, as a user would start it, without what the other one mends for us.
     pub fn moto_as_published() -> Self {
-        Self::behind(Door::Moto(Moto::as_published()))
+        Self::behind(Door::Moto(Arc::new(Moto::as_published())))
+    }
+
+    /// moto, started for this world alone, with a user for each of these policies: see `moto_users.py`.
+    pub fn under(policies: &Value) -> Self {
+        Self::behind(Door::Moto(Arc::new(Moto::under(policies))))
     }
 
     fn behind(door: Door) -> Self {
-        Self { door, settings: Vec::new(), policies: BTreeMap::new() }
+        Self { door, account: ACCOUNT.to_owned(), settings: Vec::new(), policies: BTreeMap::new() }
+    }
+
+    /// Another account of the same AWS, with settings and policies of its own. The simulator must have been told of the
+    /// keys of its jobs: [`keys_in`].
+    #[must_use]
+    pub fn beside(&self, account: &str) -> Self {
+        Self { account: account.to_owned(), ..Self::behind(self.door.clone()) }
     }
 
     /// With a setting, such as `("RPO_HOURS", "24")`.
@@ -138,8 +157,8 @@ impl World {
     /// An operator with the SDK's own client in a region.
     pub async fn operator(&self, region: &str) -> Operator {
         let keys = match &self.door {
-            Door::InProcess(_) | Door::Listener(..) => anyone(),
-            Door::Moto(moto) => moto.keys_of("operator").unwrap_or_else(anyone),
+            Door::InProcess(_) | Door::Listener(..) => self.anyone(),
+            Door::Moto(moto) => moto.keys_of(&self.user("operator")).unwrap_or_else(|| self.anyone()),
         };
         Operator::new(&self.options(region, &Calls::default(), keys)).await
     }
@@ -206,7 +225,7 @@ impl World {
     }
 
     /// Runs the job of a context, through this client if it is not to be the door's own.
-    async fn run_through(&self, context: &Context, client: Option<SharedHttpClient>) -> Report {
+    pub async fn run_through(&self, context: &Context, client: Option<SharedHttpClient>) -> Report {
         let calls = Calls::default();
         let aws = self.connect(context, &calls, client).await;
         match context.run.job {
@@ -214,6 +233,8 @@ impl World {
             Job::Copier => perform(&aws, context, &calls, snapkeeper_copier::run, Aws::publish).await,
             Job::Manager => perform(&aws, context, &calls, snapkeeper_manager::run, Aws::publish).await,
             Job::Watcher => perform(&aws, context, &calls, snapkeeper_watcher::run, Aws::publish).await,
+            Job::RdsSharer => perform(&aws, context, &calls, snapkeeper_rds_sharer::run, Aws::publish).await,
+            Job::RdsSaver => perform(&aws, context, &calls, snapkeeper_rds_saver::run, Aws::publish).await,
         }
     }
 
@@ -264,11 +285,27 @@ impl World {
     fn keys_of(&self, job: Job, region: &str) -> (String, String) {
         let simulator = match &self.door {
             Door::InProcess(simulator) | Door::Listener(simulator, _) => simulator,
-            Door::Moto(moto) => return moto.keys_of(job.name()).unwrap_or_else(anyone),
+            Door::Moto(moto) => return moto.keys_of(&self.user(job.name())).unwrap_or_else(|| self.anyone()),
         };
-        let key = policies::access_key(job, region);
+        let key = self.access_key(job, region);
         simulator.attach_policy(&key, policies::policy(&self.policy_of(job, region)));
-        (key, anyone().1)
+        (key, SECRET.to_owned())
+    }
+
+    /// The access key under which a job runs in a region of this account.
+    pub fn access_key(&self, job: Job, region: &str) -> String {
+        access_key_in(&self.account, job, region)
+    }
+
+    /// The keys of someone to whom no policy is attached.
+    fn anyone(&self) -> (String, String) {
+        let key = if self.account == ACCOUNT { "AKIDTEST" } else { self.account.as_str() };
+        (key.to_owned(), SECRET.to_owned())
+    }
+
+    /// A user in moto.
+    fn user(&self, name: &str) -> String {
+        if self.account == ACCOUNT { name.to_owned() } else { format!("{}:{name}", self.account) }
     }
 
     fn policy_of(&self, job: Job, region: &str) -> Value {
@@ -277,7 +314,8 @@ impl World {
         }
         let mut settings = self.settings.iter();
         let topic = settings.find(|(name, _)| name == "SNAPKEEPER_ALERT_TOPIC_ARN").map(|(_, topic)| topic.clone());
-        policies::document(job, region, &topic.unwrap_or_else(|| topic_in(region)))
+        let topic = topic.unwrap_or_else(|| topic_in(&self.account, region));
+        policies::document_in(&self.account, job, region, &topic)
     }
 
     fn options(&self, region: &str, calls: &Calls, keys: (String, String)) -> Options {
@@ -296,14 +334,20 @@ impl World {
     }
 }
 
-/// The keys of someone to whom no policy is attached.
-fn anyone() -> (String, String) {
-    ("AKIDTEST".to_owned(), "secret".to_owned())
+/// The access keys of the jobs in a region of an account other than [`ACCOUNT`], and that account: for
+/// [`Config::accounts`].
+pub fn keys_in(account: &str, region: &str) -> Vec<(String, String)> {
+    Job::ALL.into_iter().map(|job| (access_key_in(account, job, region), account.to_owned())).collect()
 }
 
-/// A topic in a region.
-fn topic_in(region: &str) -> String {
-    format!("arn:aws:sns:{region}:{ACCOUNT}:alerts")
+fn access_key_in(account: &str, job: Job, region: &str) -> String {
+    let key = policies::access_key(job, region);
+    if account == ACCOUNT { key } else { format!("{key}-{account}") }
+}
+
+/// A topic for alerts in a region.
+pub(crate) fn topic_in(account: &str, region: &str) -> String {
+    format!("arn:aws:sns:{region}:{account}:alerts")
 }
 
 /// Reads an instant.

@@ -1,6 +1,8 @@
-//! EC2's error codes, sorted by what a caller can do. EC2's errors are not modelled in its SDK: their codes are strings.
+//! The error codes of EC2, RDS and KMS, sorted by what a caller can do. EC2's errors are not modelled in its SDK, and those of
+//! the others are told by the same codes: strings, as they stand in the answer.
 //!
-//! Sources: EC2 API reference, "Error codes"; EC2 API throttling; EBS quotas.
+//! Sources: EC2 API reference, "Error codes"; EC2 API throttling; EBS quotas; the errors of each action in the RDS and KMS
+//! API references, by their codes in botocore's model (`DBSnapshotNotFound`, but `DBClusterSnapshotNotFoundFault`).
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::{
@@ -28,10 +30,13 @@ pub enum Kind {
     Throttled,
     /// The same volume again too soon: nothing happened; repeat after 15 seconds.
     TooSoon,
-    /// The volume has enough to do, or the instance is in no state for it: nothing happened; the next run tries again.
+    /// The volume has enough to do, or the instance or database snapshot is in no state for it: nothing happened; the next
+    /// run tries again.
     Busy,
-    /// As many copies as the destination takes at once: nothing happened; the next run goes on.
-    CopiesFull,
+    /// As many as AWS takes, copies at once or database snapshots of an account: nothing happened; the next run goes on.
+    Full,
+    /// There is one of that name already: nothing happened.
+    Exists,
     /// An image uses the snapshot.
     InUse,
     /// It is not there, or not any more.
@@ -53,7 +58,8 @@ impl Kind {
             Self::Throttled | Self::Open => true,
             Self::TooSoon
             | Self::Busy
-            | Self::CopiesFull
+            | Self::Full
+            | Self::Exists
             | Self::InUse
             | Self::NotFound
             | Self::Refused
@@ -90,7 +96,9 @@ impl Error {
     pub fn may_be_of_one_volume(&self) -> bool {
         match self.kind {
             Kind::TooSoon | Kind::Busy | Kind::NotFound | Kind::Refused => true,
-            Kind::Throttled | Kind::CopiesFull | Kind::InUse | Kind::Denied | Kind::Open | Kind::Unsent => false,
+            Kind::Throttled | Kind::Full | Kind::Exists | Kind::InUse | Kind::Denied | Kind::Open | Kind::Unsent => {
+                false
+            }
         }
     }
 }
@@ -124,10 +132,22 @@ fn kind(code: Option<&str>, status: StatusCode) -> Kind {
         | "SlowDown"
         | "ConcurrentTagAccess" => Kind::Throttled,
         "SnapshotCreationPerVolumeRateExceeded" => Kind::TooSoon,
-        "ConcurrentSnapshotLimitExceeded" | "IncorrectState" | "InvalidState" | "IncorrectInstanceState" => Kind::Busy,
-        "ResourceLimitExceeded" => Kind::CopiesFull,
+        "ConcurrentSnapshotLimitExceeded"
+        | "IncorrectState"
+        | "InvalidState"
+        | "IncorrectInstanceState"
+        | "InvalidDBSnapshotState"
+        | "InvalidDBClusterSnapshotStateFault"
+        | "InvalidDBClusterStateFault" => Kind::Busy,
+        "ResourceLimitExceeded" | "SnapshotQuotaExceeded" => Kind::Full,
+        "DBSnapshotAlreadyExists" | "DBClusterSnapshotAlreadyExistsFault" => Kind::Exists,
         "InvalidSnapshot.InUse" => Kind::InUse,
-        "InvalidSnapshot.NotFound" | "InvalidVolume.NotFound" | "InvalidInstanceID.NotFound" => Kind::NotFound,
+        "InvalidSnapshot.NotFound"
+        | "InvalidVolume.NotFound"
+        | "InvalidInstanceID.NotFound"
+        | "DBSnapshotNotFound"
+        | "DBClusterSnapshotNotFoundFault"
+        | "NotFoundException" => Kind::NotFound,
         "UnauthorizedOperation"
         | "AuthFailure"
         | "OptInRequired"
@@ -135,6 +155,7 @@ fn kind(code: Option<&str>, status: StatusCode) -> Kind {
         | "PendingSnapshotLimitExceeded"
         | "SnapshotLimitExceeded"
         | "AccessDenied"
+        | "AccessDeniedException"
         | "ExpiredToken"
         | "RequestExpired" => Kind::Denied,
         // a success that cannot be understood is a success perhaps
@@ -157,7 +178,22 @@ mod tests {
             (Some("PendingSnapshotLimitExceeded"), 400, Kind::Denied),
             (Some("IncorrectState"), 400, Kind::Busy),
             (Some("IncorrectInstanceState"), 400, Kind::Busy),
-            (Some("ResourceLimitExceeded"), 400, Kind::CopiesFull),
+            (Some("ResourceLimitExceeded"), 400, Kind::Full),
+            (Some("SnapshotQuotaExceeded"), 400, Kind::Full),
+            (Some("DBSnapshotAlreadyExists"), 400, Kind::Exists),
+            (Some("DBClusterSnapshotAlreadyExistsFault"), 400, Kind::Exists),
+            (Some("InvalidDBSnapshotState"), 400, Kind::Busy),
+            (Some("InvalidDBClusterSnapshotStateFault"), 400, Kind::Busy),
+            (Some("DBSnapshotNotFound"), 404, Kind::NotFound),
+            (Some("DBClusterSnapshotNotFoundFault"), 404, Kind::NotFound),
+            (Some("NotFoundException"), 400, Kind::NotFound),
+            (Some("KMSKeyNotAccessibleFault"), 400, Kind::Refused),
+            (Some("SharedSnapshotQuotaExceeded"), 400, Kind::Refused),
+            (Some("AccessDenied"), 403, Kind::Denied),
+            (Some("AccessDeniedException"), 400, Kind::Denied),
+            (Some("Throttling"), 400, Kind::Throttled),
+            (Some("ThrottlingException"), 400, Kind::Throttled),
+            (Some("KMSInternalException"), 500, Kind::Open),
             (Some("InvalidSnapshot.InUse"), 400, Kind::InUse),
             (Some("InvalidSnapshot.NotFound"), 400, Kind::NotFound),
             (Some("UnauthorizedOperation"), 403, Kind::Denied),

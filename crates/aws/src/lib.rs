@@ -7,8 +7,11 @@
 mod call;
 mod ec2;
 mod error;
+mod kms;
+mod pages;
 mod presign;
 mod rates;
+mod rds;
 mod sns;
 mod whole;
 
@@ -34,6 +37,7 @@ use snapkeeper_core::{
     enrolment::Enrolment,
     ids::Region,
     notice::Notice,
+    rds::inventory::KeyState,
     settings::{ApiRate, Settings, TopicArn},
 };
 
@@ -44,6 +48,7 @@ use crate::{
 pub use crate::{
     ec2::{Ec2, SnapshotProgress, Taken},
     error::{Error, Kind},
+    rds::Rds,
 };
 
 /// No connection takes longer on a network that works.
@@ -115,6 +120,8 @@ impl Default for Options {
 pub struct Aws {
     /// EC2 in the home region.
     pub ec2: Ec2,
+    /// RDS in the home region.
+    pub rds: Rds,
     region: Region,
     config: SdkConfig,
     gates: Arc<Gates>,
@@ -145,8 +152,9 @@ impl Aws {
         let gates = Arc::new(Gates::new(options.api_rate));
         let jitter = Arc::new(Jitter::new(options.jitter_seed));
         let caller = Caller::new(region.clone(), gates.clone(), jitter.clone(), options.calls.clone());
-        let ec2 = Ec2::new(&config, &region, caller);
-        Ok(Self { ec2, region, config, gates, jitter, calls: options.calls })
+        let ec2 = Ec2::new(&config, &region, caller.clone());
+        let rds = Rds::new(&config, &region, caller);
+        Ok(Self { ec2, rds, region, config, gates, jitter, calls: options.calls })
     }
 
     /// The home region.
@@ -157,6 +165,16 @@ impl Aws {
     /// EC2 in another region.
     pub fn in_region(&self, region: &Region) -> Ec2 {
         Ec2::new(&self.config, region, self.caller(region))
+    }
+
+    /// RDS in another region.
+    pub fn rds_in(&self, region: &Region) -> Rds {
+        Rds::new(&self.config, region, self.caller(region))
+    }
+
+    /// What KMS says of a key of the home region, given by its alias, id or ARN.
+    pub async fn key_state(&self, key: &str) -> KeyState {
+        kms::key_state(&self.config, &self.region, &self.caller(&self.region), key).await
     }
 
     /// The enrolled volumes of other regions, as far as these answer. What depends on one that does not is kept.

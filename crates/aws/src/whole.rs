@@ -4,6 +4,7 @@
 //! token (`aws-smithy-xml`, `decode.rs`: an error of the parser ends an element like its end does). A short list of
 //! instances would mean that volumes are not enrolled. HTTP notices a connection that ends too early, but not what a proxy
 //! makes of it. So every answer that says success is read to its end as XML first.
+//! KMS answers in JSON, of which the SDK's parser refuses what does not end as it should: its client has no need of this.
 
 use aws_smithy_runtime_api::{
     box_error::BoxError,

@@ -39,7 +39,13 @@ impl Connection {
 }
 
 /// Where the SDK looks for an endpoint when none is given.
-const ENDPOINT_VARIABLES: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL_SNS"];
+const ENDPOINT_VARIABLES: [&str; 5] = [
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_EC2",
+    "AWS_ENDPOINT_URL_KMS",
+    "AWS_ENDPOINT_URL_RDS",
+    "AWS_ENDPOINT_URL_SNS",
+];
 
 /// Refuses what is no address. The SDK would let every call fail, or go elsewhere after a mere warning.
 fn check_endpoints(given: Option<&str>) -> anyhow::Result<()> {

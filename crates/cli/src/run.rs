@@ -19,7 +19,7 @@ use crate::{connection::Connection, text};
 /// What can be said after `snapkeeper run`
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The job: creator, copier, manager or watcher
+    /// The job: creator, copier, manager, watcher, rds-sharer or rds-saver
     job: Job,
     #[command(flatten)]
     connection: Connection,
@@ -83,6 +83,8 @@ pub(crate) async fn job(aws: &Aws, context: &Context, calls: &Calls) -> Report {
         Job::Copier => perform(aws, context, calls, snapkeeper_copier::run, Aws::publish).await,
         Job::Manager => perform(aws, context, calls, snapkeeper_manager::run, Aws::publish).await,
         Job::Watcher => perform(aws, context, calls, snapkeeper_watcher::run, Aws::publish).await,
+        Job::RdsSharer => perform(aws, context, calls, snapkeeper_rds_sharer::run, Aws::publish).await,
+        Job::RdsSaver => perform(aws, context, calls, snapkeeper_rds_saver::run, Aws::publish).await,
     }
 }
 

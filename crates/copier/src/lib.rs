@@ -59,7 +59,7 @@ async fn make(ec2: &Ec2, copy: &CopySnapshot, closed: &Closed, outcome: &mut Out
     match ec2.copy_snapshot(copy).await {
         Ok(made) => outcome.made(made),
         Err(error) => match error.kind {
-            Kind::CopiesFull => outcome.unfinished(&copy.source, close("copies as many at once as it can")),
+            Kind::Full => outcome.unfinished(&copy.source, close("copies as many at once as it can")),
             Kind::NotFound => outcome.kept(&copy.source, "gone meanwhile"),
             Kind::Open => {
                 close("has stopped answering");
@@ -68,6 +68,7 @@ async fn make(ec2: &Ec2, copy: &CopySnapshot, closed: &Closed, outcome: &mut Out
             Kind::Throttled
             | Kind::TooSoon
             | Kind::Busy
+            | Kind::Exists
             | Kind::InUse
             | Kind::Refused
             | Kind::Denied

@@ -49,7 +49,13 @@ pub fn plan(inventory: &Inventory, run: &Run) -> Plan<DeleteSnapshot> {
         }
     }
     plan.actions.sort_by(|a, b| (a.why, &a.snapshot).cmp(&(b.why, &b.snapshot)));
-    brake(&mut plan, inventory, run);
+    let automated = inventory.snapshots.iter().filter(|snapshot| snapshot.is_automated()).count();
+    if let Some(refusal) = brake(plan.actions.len(), automated, &run.region, run) {
+        for action in std::mem::take(&mut plan.actions) {
+            plan.keep(action.snapshot, Reason::Brake);
+        }
+        plan.refusals.push(refusal);
+    }
     plan
 }
 
@@ -192,23 +198,21 @@ fn is_enrolled(whence: &Whence, volume: &VolumeId, inventory: &Inventory, run: &
     }
 }
 
-/// Takes every deletion out of a plan that would delete too much at once: a clock, a tag or a bug gone wrong.
-fn brake(plan: &mut Plan<DeleteSnapshot>, inventory: &Inventory, run: &Run) {
-    let automated = inventory.snapshots.iter().filter(|snapshot| snapshot.is_automated()).count();
-    let (due, percent) = (plan.actions.len(), usize::from(run.settings.max_delete_percent));
+/// Why nothing goes in a region where `due` of the `automated` snapshots would at once: a clock, a tag or a bug gone wrong.
+/// `None` where the brake does not hold.
+pub(crate) fn brake(due: usize, automated: usize, region: &Region, run: &Run) -> Option<Refusal> {
+    let percent = usize::from(run.settings.max_delete_percent);
     if due <= BRAKE_FROM || due * 100 <= automated * percent {
-        return;
+        return None;
     }
-    for action in std::mem::take(&mut plan.actions) {
-        plan.keep(action.snapshot, Reason::Brake);
-    }
-    plan.refusals.push(Refusal {
-        resource: run.region.to_string(),
+    Some(Refusal {
+        resource: region.to_string(),
         cause: format!(
             "brake: {due} of {automated} automated snapshots are due at once, more than {percent} %: nothing was deleted. \
-             If that is right, run the manager once with SNAPKEEPER_MAX_DELETE_PERCENT=100"
+             If that is right, run the {} once with SNAPKEEPER_MAX_DELETE_PERCENT=100",
+            run.job
         ),
-    });
+    })
 }
 
 /// Deletes a snapshot.

@@ -148,6 +148,11 @@ Tags that cannot be read
             [
                 "Instances that a run has stopped",
                 "Enrolled, but no recent good backup",
+                "Databases without a recent failsafe copy",
+                "Shared, but not saved",
+                "Databases whose snapshots AWS does not share",
+                "Keys that cannot be used",
+                "Copies shared with others than the failsafe account",
                 "Volumes without any snapshot",
                 "Snapshots that failed",
                 "Incomplete multi-volume sets",
@@ -156,10 +161,13 @@ Tags that cannot be read
                 "Copies that failed",
                 "Copies stuck in pending",
                 "Regions that could not be looked into",
+                "Databases that could not be looked at",
+                "Quotas nearly used up",
                 "Tags that cannot be read",
                 "Snapshots without DeleteOn",
                 "Expired, but still there",
                 "Not crash-consistent",
+                "Announcements that do not agree with what is shared",
             ]
         );
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     ids::{ImageId, InstanceId, Region, SnapshotId},
     plain::plain,
+    rds::inventory::DbSnapshotId,
     tags::TagError,
 };
 
@@ -149,6 +150,24 @@ pub enum Reason {
     CopiesFail(Region, SnapshotId),
     /// The destination could not be looked into.
     DestinationUnknown(Region),
+    /// There is no automated snapshot of the database yet.
+    NothingToCopy,
+    /// There is a copy already, or one is being made.
+    CopyThere(DbSnapshotId),
+    /// This copy failed or goes, and has the name as long as it is there.
+    NameNotFree(DbSnapshotId),
+    /// As many copies are under way into the region as AWS makes at once.
+    CopiesUnderWay(Region),
+    /// The key for copies cannot be used.
+    KeyNotUsable,
+    /// It is the database's newest copy.
+    NewestCopy,
+    /// The database's newest copy is not shared yet.
+    NewestNotShared(DbSnapshotId),
+    /// It was shared, and the failsafe account still has time to save it.
+    HasItsTime,
+    /// AWS does not tell of when its data is.
+    NoInstant,
     /// It was asked for by its id, and by tags that it does not have.
     LacksTags(String),
 }
@@ -182,6 +201,15 @@ impl Reason {
             Self::Archived => "archived",
             Self::CopiesFail(..) => "copies_fail",
             Self::DestinationUnknown(_) => "destination_unknown",
+            Self::NothingToCopy => "nothing_to_copy",
+            Self::CopyThere(_) => "copy_there",
+            Self::NameNotFree(_) => "name_not_free",
+            Self::CopiesUnderWay(_) => "copies_under_way",
+            Self::KeyNotUsable => "key_not_usable",
+            Self::NewestCopy => "newest_copy",
+            Self::NewestNotShared(_) => "newest_not_shared",
+            Self::HasItsTime => "has_its_time",
+            Self::NoInstant => "no_instant",
             Self::LacksTags(_) => "lacks_tags",
         }
     }
@@ -217,6 +245,17 @@ impl fmt::Display for Reason {
                 write!(f, "copies of its volume fail in {region} ({copy}): the newest is tried first")
             }
             Self::DestinationUnknown(region) => write!(f, "{region} could not be looked into"),
+            Self::NothingToCopy => f.write_str("no automated snapshot yet"),
+            Self::CopyThere(copy) => write!(f, "{copy} is there or on its way"),
+            Self::NameNotFree(copy) => write!(f, "{copy} failed or goes: its name must be free first"),
+            Self::CopiesUnderWay(region) => {
+                write!(f, "as many copies are under way into {region} as AWS makes at once: the next run goes on")
+            }
+            Self::KeyNotUsable => f.write_str("the key for its copy cannot be used"),
+            Self::NewestCopy => f.write_str("newest copy of its database"),
+            Self::NewestNotShared(newest) => write!(f, "{newest} is newer, but not shared yet"),
+            Self::HasItsTime => f.write_str("shared, and there is still time to save it"),
+            Self::NoInstant => f.write_str("AWS does not tell of when its data is"),
             Self::LacksTags(tags) => write!(f, "not tagged {tags}, as was asked for"),
         }
     }
@@ -265,6 +304,16 @@ pub enum FindingKind {
     LeftStopped,
     /// An enrolled instance without a good backup within the RPO.
     NoRecentBackup,
+    /// A database without a copy for the failsafe account, or in it, within the RPO.
+    NotFailsafe,
+    /// A shared copy that the failsafe account has not saved within the RPO.
+    NotSaved,
+    /// A database whose snapshots AWS does not share.
+    Unshareable,
+    /// A key under which nothing can be copied so that it can be shared, or that saved copies need and cannot use.
+    KeyBlocks,
+    /// An own copy that is shared with somebody else than the failsafe account.
+    SharedWithStranger,
     /// A volume of which there is no snapshot at all.
     Unprotected,
     /// A snapshot that ended in `error`.
@@ -281,6 +330,10 @@ pub enum FindingKind {
     CopyStuck,
     /// A destination that cannot be looked into.
     DestinationUnknown,
+    /// The databases could not be looked at.
+    DatabasesUnknown,
+    /// A quota of manual database snapshots that is nearly used up.
+    QuotaNear,
     /// A tag that cannot be read.
     UnreadableTag,
     /// A snapshot without a `DeleteOn`.
@@ -289,13 +342,20 @@ pub enum FindingKind {
     NotDeleted,
     /// A backup that is not crash-consistent across its volumes.
     NotConsistent,
+    /// An announcement that does not agree with what is shared.
+    FalseAnnouncement,
 }
 
 impl FindingKind {
     /// Every kind, the gravest first.
-    pub const ALL: [FindingKind; 14] = [
+    pub const ALL: [FindingKind; 22] = [
         Self::LeftStopped,
         Self::NoRecentBackup,
+        Self::NotFailsafe,
+        Self::NotSaved,
+        Self::Unshareable,
+        Self::KeyBlocks,
+        Self::SharedWithStranger,
         Self::Unprotected,
         Self::Failed,
         Self::IncompleteSet,
@@ -304,10 +364,13 @@ impl FindingKind {
         Self::CopyFailed,
         Self::CopyStuck,
         Self::DestinationUnknown,
+        Self::DatabasesUnknown,
+        Self::QuotaNear,
         Self::UnreadableTag,
         Self::Undated,
         Self::NotDeleted,
         Self::NotConsistent,
+        Self::FalseAnnouncement,
     ];
 
     /// The kind as a heading.
@@ -315,6 +378,11 @@ impl FindingKind {
         match self {
             Self::LeftStopped => "Instances that a run has stopped",
             Self::NoRecentBackup => "Enrolled, but no recent good backup",
+            Self::NotFailsafe => "Databases without a recent failsafe copy",
+            Self::NotSaved => "Shared, but not saved",
+            Self::Unshareable => "Databases whose snapshots AWS does not share",
+            Self::KeyBlocks => "Keys that cannot be used",
+            Self::SharedWithStranger => "Copies shared with others than the failsafe account",
             Self::Unprotected => "Volumes without any snapshot",
             Self::Failed => "Snapshots that failed",
             Self::IncompleteSet => "Incomplete multi-volume sets",
@@ -323,10 +391,13 @@ impl FindingKind {
             Self::CopyFailed => "Copies that failed",
             Self::CopyStuck => "Copies stuck in pending",
             Self::DestinationUnknown => "Regions that could not be looked into",
+            Self::DatabasesUnknown => "Databases that could not be looked at",
+            Self::QuotaNear => "Quotas nearly used up",
             Self::UnreadableTag => "Tags that cannot be read",
             Self::Undated => "Snapshots without DeleteOn",
             Self::NotDeleted => "Expired, but still there",
             Self::NotConsistent => "Not crash-consistent",
+            Self::FalseAnnouncement => "Announcements that do not agree with what is shared",
         }
     }
 }
@@ -340,6 +411,11 @@ mod tests {
         for (measure, value, unit) in [(Measure::Count(7), 7, "Count"), (Measure::Seconds(90), 90, "Seconds")] {
             assert_eq!((measure.value(), measure.unit()), (value, unit));
         }
+    }
+
+    #[test]
+    fn the_kinds_are_told_in_one_order() {
+        assert!(FindingKind::ALL.is_sorted_by(|a, b| a < b));
     }
 
     #[test]

@@ -19,11 +19,20 @@ pub enum Job {
     Manager,
     /// Tells what is not protected as promised.
     Watcher,
+    /// Live account: shares a copy of each enrolled database with the failsafe account.
+    #[serde(rename = "rds-sharer")]
+    RdsSharer,
+    /// Failsafe account: keeps a copy of its own of what is shared with it.
+    #[serde(rename = "rds-saver")]
+    RdsSaver,
 }
 
 impl Job {
     /// Every job, in the order in which they are run.
-    pub const ALL: [Job; 4] = [Self::Creator, Self::Copier, Self::Manager, Self::Watcher];
+    pub const ALL: [Job; 6] =
+        [Self::Creator, Self::Copier, Self::Manager, Self::Watcher, Self::RdsSharer, Self::RdsSaver];
+    /// The jobs that look after instances and their volumes, in the same order.
+    pub const OF_EC2: [Job; 4] = [Self::Creator, Self::Copier, Self::Manager, Self::Watcher];
 
     /// The job's name.
     pub fn name(self) -> &'static str {
@@ -32,6 +41,8 @@ impl Job {
             Self::Copier => "copier",
             Self::Manager => "manager",
             Self::Watcher => "watcher",
+            Self::RdsSharer => "rds-sharer",
+            Self::RdsSaver => "rds-saver",
         }
     }
 }
@@ -52,7 +63,7 @@ impl FromStr for Job {
 
 /// A text that is no job's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a job: expected creator, copier, manager or watcher")]
+#[error("`{0}` is not a job: expected creator, copier, manager, watcher, rds-sharer or rds-saver")]
 pub struct NotAJob(String);
 
 /// One run of a job, as its plan sees it.
@@ -99,14 +110,18 @@ mod tests {
 
     #[test]
     fn a_job_is_read_as_it_is_printed_and_nothing_else_is_a_job() {
-        for (job, name) in Job::ALL.into_iter().zip(["creator", "copier", "manager", "watcher"]) {
+        let names = ["creator", "copier", "manager", "watcher", "rds-sharer", "rds-saver"];
+        for (job, name) in Job::ALL.into_iter().zip(names) {
             assert_eq!(job.name(), name);
-            assert_eq!(format!("{job} {job:>8}"), format!("{name} {name:>8}"));
+            assert_eq!(format!("{job} {job:>10}"), format!("{name} {name:>10}"));
+            // as reports and events write it
+            assert_eq!(serde_json::to_value(job).unwrap(), name);
             assert_eq!(name.parse::<Job>(), Ok(job));
         }
-        for text in ["", "Creator", " creator", "creators"] {
+        let jobs = "creator, copier, manager, watcher, rds-sharer or rds-saver";
+        for text in ["", "Creator", " creator", "creators", "rds_sharer"] {
             let error = text.parse::<Job>().unwrap_err().to_string();
-            assert_eq!(error, format!("`{text}` is not a job: expected creator, copier, manager or watcher"));
+            assert_eq!(error, format!("`{text}` is not a job: expected {jobs}"));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The settings: few, all optional, the same for Lambda functions and the command.
 
-use std::{num::NonZeroU16, str::FromStr};
+use std::{collections::BTreeSet, num::NonZeroU16, str::FromStr};
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
@@ -9,12 +9,13 @@ use url::Url;
 use crate::{
     ids::Region,
     retention::{self, Retention},
+    tags,
 };
 
 /// What every setting's name begins with.
 const PREFIX: &str = "SNAPKEEPER_";
 /// What may follow.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 17] = [
     "DEFAULT_RETENTION",
     "TIME_ZONE",
     "RPO_HOURS",
@@ -24,6 +25,14 @@ const NAMES: [&str; 9] = [
     "HEARTBEAT_URL",
     "API_RATE",
     "DRY_RUN",
+    "DB_INSTANCES",
+    "FAILSAFE_ACCOUNT",
+    "FAILSAFE_KMS_KEY",
+    "FAILSAFE_TOPIC_ARN",
+    "LIVE_ACCOUNT",
+    "SAVER_KMS_KEY",
+    "SAVER_COPY_DEST",
+    "RETENTION",
 ];
 
 /// The settings of a run.
@@ -47,6 +56,44 @@ pub struct Settings {
     pub api_rate: ApiRate,
     /// Plan and report, change nothing.
     pub dry_run: bool,
+    /// Of the jobs for databases.
+    pub failsafe: Failsafe,
+}
+
+/// The settings of the jobs for databases.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failsafe {
+    /// Identifiers of DB instances and clusters that are enrolled without a tag.
+    pub databases: BTreeSet<String>,
+    /// The account with which copies are shared, twelve digits.
+    pub account: Option<String>,
+    /// The alias, id or ARN of the key under which copies are shared: none of AWS's own.
+    pub kms_key: Option<String>,
+    /// The topic at which shared copies are announced.
+    pub topic: Option<TopicArn>,
+    /// The accounts whose shared snapshots are saved, twelve digits each.
+    pub live_accounts: BTreeSet<String>,
+    /// The alias or id of the key of saved copies, in each region.
+    pub saver_kms_key: Option<String>,
+    /// The regions in which a second copy is saved.
+    pub copy_to: BTreeSet<Region>,
+    /// How long saved copies are kept.
+    pub retention: Retention,
+}
+
+impl Default for Failsafe {
+    fn default() -> Self {
+        Self {
+            databases: BTreeSet::new(),
+            account: None,
+            kms_key: None,
+            topic: None,
+            live_accounts: BTreeSet::new(),
+            saver_kms_key: None,
+            copy_to: BTreeSet::new(),
+            retention: Retention::days(const { NonZeroU16::new(31).unwrap() }),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -61,6 +108,7 @@ impl Default for Settings {
             heartbeat_url: None,
             api_rate: ApiRate::Share(1.0),
             dry_run: false,
+            failsafe: Failsafe::default(),
         }
     }
 }
@@ -112,6 +160,14 @@ impl Settings {
                 self.heartbeat_url = Some(url.ok_or("an https address")?);
             }
             "API_RATE" => self.api_rate = ApiRate::read(value)?,
+            "DB_INSTANCES" => self.failsafe.databases = read_list(value, read_database)?,
+            "FAILSAFE_ACCOUNT" => self.failsafe.account = Some(read_account(value)?),
+            "FAILSAFE_KMS_KEY" => self.failsafe.kms_key = Some(read_sharing_key(value)?),
+            "FAILSAFE_TOPIC_ARN" => self.failsafe.topic = Some(value.parse().map_err(|_| TopicArn::EXPECTED)?),
+            "LIVE_ACCOUNT" => self.failsafe.live_accounts = read_list(value, read_account)?,
+            "SAVER_KMS_KEY" => self.failsafe.saver_kms_key = Some(read_saving_key(value)?),
+            "SAVER_COPY_DEST" => self.failsafe.copy_to = read_list(value, read_region)?,
+            "RETENTION" => self.failsafe.retention = value.parse().map_err(|_| retention::EXPECTED)?,
             "DRY_RUN" => {
                 self.dry_run = match value.to_ascii_lowercase().as_str() {
                     "true" | "yes" | "1" => true,
@@ -126,16 +182,86 @@ impl Settings {
     }
 }
 
+/// Reads a list, its entries parted by commas or space.
+fn read_list<T: Ord>(value: &str, read: impl Fn(&str) -> Result<T, &'static str>) -> Result<BTreeSet<T>, &'static str> {
+    let entries: BTreeSet<T> =
+        value.split(tags::between).filter(|entry| !entry.is_empty()).map(&read).collect::<Result<_, _>>()?;
+    // a comma alone is no list: the entry that is read of it tells what is expected
+    if entries.is_empty() { read("").map(|_| entries) } else { Ok(entries) }
+}
+
+/// Reads the identifier of a DB instance or cluster; RDS stores it in lower case (RDS API, `CreateDBInstance`).
+fn read_database(value: &str) -> Result<String, &'static str> {
+    let well_formed = value.len() <= 63
+        && value.starts_with(|c: char| c.is_ascii_alphabetic())
+        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if well_formed {
+        Ok(value.to_ascii_lowercase())
+    } else {
+        Err("identifiers of DB instances and clusters, such as `orders billing`: not ARNs")
+    }
+}
+
+fn read_account(value: &str) -> Result<String, &'static str> {
+    if value.len() == 12 && value.bytes().all(|b| b.is_ascii_digit()) {
+        Ok(value.to_owned())
+    } else {
+        Err("an AWS account's twelve digits")
+    }
+}
+
+fn read_region(value: &str) -> Result<Region, &'static str> {
+    value.parse().map_err(|_| "one or more region names, such as `us-west-2 eu-west-1`")
+}
+
 fn read_key(value: &str) -> Result<String, &'static str> {
-    let alias = value.strip_prefix("alias/").is_some_and(|name| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-'))
-    });
-    let id = value.len() >= 32 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if alias || id {
+    if is_key(value) {
         Ok(value.to_owned())
     } else {
         Err("a key's alias or id, such as alias/backup: not an ARN, since each destination has a key of its own")
     }
+}
+
+/// Reads the key under which copies are shared.
+fn read_sharing_key(value: &str) -> Result<String, &'static str> {
+    // arn:aws:kms:REGION:ACCOUNT:key/ID, or :alias/NAME
+    let key = match value.split(':').collect::<Vec<_>>().as_slice() {
+        [key] => *key,
+        ["arn", partition, "kms", region, account, key]
+            if partition.starts_with("aws")
+                && region.parse::<Region>().is_ok()
+                && read_account(account).is_ok()
+                && (key.starts_with("key/") || key.starts_with("alias/")) =>
+        {
+            let key: &str = key;
+            key.strip_prefix("key/").unwrap_or(key)
+        }
+        _ => "",
+    };
+    if key.starts_with("alias/aws/") {
+        Err("a key of your own: a snapshot under AWS's own key cannot be shared")
+    } else if is_key(key) {
+        Ok(value.to_owned())
+    } else {
+        Err("a key's alias, id or ARN, such as alias/failsafe")
+    }
+}
+
+/// Reads the key of saved copies.
+fn read_saving_key(value: &str) -> Result<String, &'static str> {
+    if value.starts_with("alias/aws/") {
+        return Err("a key of your own: a copy under AWS's own key cannot be shared back");
+    }
+    read_key(value)
+}
+
+/// Whether it is a key's alias or id.
+fn is_key(value: &str) -> bool {
+    let alias = value.strip_prefix("alias/").is_some_and(|name| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-'))
+    });
+    let id = value.len() >= 32 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    alias || id
 }
 
 /// An SNS topic.
@@ -256,6 +382,65 @@ mod tests {
         );
         check("API_RATE", &["off", "0.5"], &["0", "1.1", "fast", "NaN", "-0.5"]);
         check("DRY_RUN", &["true", "YES", "1"], &["maybe"]);
+        check(
+            "DB_INSTANCES",
+            &["orders", "Orders, billing-2"],
+            &[",", "1orders", "orders;billing", "orders db:billing"],
+        );
+        check(
+            "FAILSAFE_ACCOUNT",
+            &["123456789012"],
+            &[
+                "12345678901",
+                "1234567890123",
+                "12345678901x",
+                "１23456789012",
+                "123456789012 123456789013",
+                "+12345678901",
+            ],
+        );
+        check(
+            "FAILSAFE_KMS_KEY",
+            &[
+                "alias/failsafe",
+                "1234abcd-12ab-34cd-56ef-1234567890ab",
+                "arn:aws:kms:us-east-1:123456789012:alias/failsafe",
+                "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+            ],
+            &[
+                "failsafe",
+                "alias/aws/rds",
+                "arn:aws:kms:us-east-1:123456789012:alias/aws/rds",
+                "arn:aws:kms:us-east-1:123456789012:failsafe",
+                "arn:aws:kms:mars:123456789012:alias/failsafe",
+                "arn:aws:kms:us-east-1:12:alias/failsafe",
+                "arn:aws:rds:us-east-1:123456789012:alias/failsafe",
+            ],
+        );
+        check("FAILSAFE_TOPIC_ARN", &["arn:aws:sns:us-east-1:123456789012:failsafe"], &["failsafe"]);
+        check("LIVE_ACCOUNT", &["123456789012", "123456789012,210987654321"], &[",", "123456789012 live"]);
+        check(
+            "SAVER_KMS_KEY",
+            &["alias/saved", "1234abcd-12ab-34cd-56ef-1234567890ab"],
+            &["saved", "alias/aws/rds", "arn:aws:kms:us-east-1:123456789012:alias/saved"],
+        );
+        check("SAVER_COPY_DEST", &["us-west-2", "us-west-2 EU-west-1"], &[",", "us-west-2 mars"]);
+        check("RETENTION", &["14", "7d 4w"], &["0", "2weeks"]);
+    }
+
+    #[test]
+    fn what_is_in_a_list_is_read_each_by_itself() {
+        let read = |name: &str, value: &str| {
+            Settings::from_variables([(format!("{PREFIX}{name}"), value.to_owned())]).unwrap().failsafe
+        };
+        let of = |entries: &[&str]| entries.iter().map(|entry| (*entry).to_owned()).collect::<BTreeSet<String>>();
+        assert_eq!(read("DB_INSTANCES", " Orders,,billing\torders ").databases, of(&["billing", "orders"]));
+        assert_eq!(
+            read("LIVE_ACCOUNT", "210987654321 123456789012").live_accounts,
+            of(&["123456789012", "210987654321"])
+        );
+        let regions: Vec<Region> = read("SAVER_COPY_DEST", "us-west-2, eu-west-1").copy_to.into_iter().collect();
+        assert_eq!(regions.iter().map(Region::as_str).collect::<Vec<_>>(), ["eu-west-1", "us-west-2"]);
     }
 
     #[test]
@@ -270,12 +455,12 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_is_told_at_once_and_other_variables_are_left_alone() {
-        let variables = [("PATH", "/bin"), ("SNAPKEEPER_RPO_HOURS", "x"), ("SNAPKEEPER_RETENTION", "7d")];
+        let variables = [("PATH", "/bin"), ("SNAPKEEPER_RPO_HOURS", "x"), ("SNAPKEEPER_KEEP_FOR", "7d")];
         let error =
             Settings::from_variables(variables.map(|(n, v)| (n.to_owned(), v.to_owned()))).unwrap_err().to_string();
         assert_eq!(error.lines().count(), 2, "{error}");
         assert!(
-            error.contains("SNAPKEEPER_RETENTION is no setting: there are SNAPKEEPER_DEFAULT_RETENTION, "),
+            error.contains("SNAPKEEPER_KEEP_FOR is no setting: there are SNAPKEEPER_DEFAULT_RETENTION, "),
             "{error}"
         );
     }
@@ -294,6 +479,12 @@ mod tests {
             "30",
             "+100",
             "alias/backup",
+            "alias/aws/rds",
+            "arn:aws:kms:us-east-1:123456789012:alias/failsafe",
+            "123456789012",
+            "123456789012, 210987654321",
+            "orders billing-2",
+            "us-west-2 eu-west-1",
             "1234abcd-12ab-34cd-56ef-1234567890ab",
             "arn:aws:sns:us-east-1:123456789012:alerts",
             "https://hc.example/5ecre7-0123",
@@ -318,6 +509,12 @@ mod tests {
                     prop_assert!(settings.alert_topic.is_none_or(|topic| topic.arn.starts_with("arn:aws")));
                     let is_share = matches!(settings.api_rate, ApiRate::Share(share) if share > 0.0 && share <= 1.0);
                     prop_assert!(is_share || settings.api_rate == ApiRate::Off);
+                    let failsafe = settings.failsafe;
+                    let is_account = |it: &String| it.len() == 12 && it.bytes().all(|b| b.is_ascii_digit());
+                    prop_assert!(failsafe.account.iter().chain(&failsafe.live_accounts).all(is_account));
+                    let keys = [failsafe.kms_key, failsafe.saver_kms_key];
+                    prop_assert!(!keys.iter().flatten().any(|key| key.contains("alias/aws/")));
+                    prop_assert!(failsafe.databases.iter().all(|name| *name == name.to_ascii_lowercase()));
                 }
                 Err(error) => {
                     let named = |(name, _): &(String, String)| error.to_string().contains(name.as_str());

@@ -54,6 +54,19 @@ pub const YES: &str = "Yes";
 /// `2026-11-21T05:00:00Z`, and a word that no other run has.
 pub const STOPPED: &str = "Snapkeeper_Stopped";
 
+/// On DB instances and clusters: `Yes` asks for a copy in the failsafe account.
+pub const FAILSAFE: &str = "Failsafe";
+/// On database snapshots: the snapshot of which it is a copy, by its ARN. Marks, with [`TYPE`], what is ours.
+pub const SOURCE_DB_SNAPSHOT: &str = "Source_DBSnapshot";
+/// On database snapshots: the database, `db:orders` or `cluster:orders`.
+pub const SOURCE_DATABASE: &str = "Source_Database";
+/// On database snapshots: the moment of the data, `2026-11-21T05:12:07Z`. RDS does not tell it of every copy.
+pub const SOURCE_TAKEN: &str = "Source_Taken";
+/// On database snapshots of the failsafe account: the live account.
+pub const SOURCE_ACCOUNT: &str = "Source_Account";
+/// On database snapshots of the live account: the instant at which it was announced, once it was shared.
+pub const FAILSAFE_ANNOUNCED: &str = "Failsafe_Announced";
+
 /// What AWS takes: tags on one resource, characters of a key, characters of a value (EC2 user guide, tag restrictions).
 const MAX_TAGS: usize = 50;
 const MAX_KEY: usize = 128;
@@ -121,7 +134,7 @@ pub struct TagError {
     pub expected: &'static str,
 }
 
-/// What the tag `Backup` says.
+/// What the tag `Backup` says, or `Failsafe`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// `Yes`.
@@ -137,11 +150,16 @@ pub enum Choice {
 impl Choice {
     /// Reads the tag `Backup` of an instance or a volume.
     pub fn from_tags(tags: &Tags) -> (Self, Option<TagError>) {
-        let Some(value) = tags.get(BACKUP) else { return (Self::Unsaid, None) };
+        Self::of(BACKUP, tags)
+    }
+
+    /// Reads a tag that says `Yes` or `No`.
+    pub fn of(key: &'static str, tags: &Tags) -> (Self, Option<TagError>) {
+        let Some(value) = tags.get(key) else { return (Self::Unsaid, None) };
         match value.trim().to_ascii_lowercase().as_str() {
             "yes" => (Self::Yes, None),
             "no" => (Self::No, None),
-            _ => (Self::Unreadable, Some(TagError { key: BACKUP, value: value.to_owned(), expected: "Yes or No" })),
+            _ => (Self::Unreadable, Some(TagError { key, value: value.to_owned(), expected: "Yes or No" })),
         }
     }
 }
@@ -245,7 +263,12 @@ pub fn stamp(instant: DateTime<Utc>) -> String {
 
 /// Reads the tag `Backup_Run`.
 pub fn run_instant(tags: &Tags) -> Option<DateTime<Utc>> {
-    let value = tags.get(BACKUP_RUN)?;
+    instant(BACKUP_RUN, tags)
+}
+
+/// Reads a tag that says an instant, as [`stamp`] writes it.
+pub fn instant(key: &str, tags: &Tags) -> Option<DateTime<Utc>> {
+    let value = tags.get(key)?;
     let instant = DateTime::parse_from_rfc3339(value).ok()?.to_utc();
     (stamp(instant) == value).then_some(instant)
 }
@@ -279,6 +302,15 @@ mod tests {
             assert_eq!(read, choice, "{value:?}");
             assert_eq!(error.is_some(), choice == Choice::Unreadable, "{value:?}");
         }
+    }
+
+    #[test]
+    fn each_choice_is_read_of_its_own_tag() {
+        let tags: Tags = [(BACKUP, "No"), (FAILSAFE, "Yse")].into_iter().collect();
+        assert_eq!(Choice::of(BACKUP, &tags), (Choice::No, None));
+        let (choice, error) = Choice::of(FAILSAFE, &tags);
+        assert_eq!(choice, Choice::Unreadable);
+        assert_eq!(error.unwrap().to_string(), "tag Failsafe is \"Yse\": expected Yes or No");
     }
 
     #[test]

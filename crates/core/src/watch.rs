@@ -16,12 +16,13 @@ use crate::{
     notice::Notice,
     on_demand::restart,
     plan::{Finding, FindingKind, Plan, Reason},
+    rds,
     run::Run,
     tags::{self, BackupPolicy, Choice, DeleteOn},
 };
 
 /// What the watcher reads.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Inventory {
     /// All instances of the region.
     pub instances: Vec<Instance>,
@@ -31,6 +32,20 @@ pub struct Inventory {
     pub deletion: delete::Inventory,
     /// Of each destination the automated snapshots, or why they could not be read.
     pub destinations: BTreeMap<Region, Result<Vec<Snapshot>, String>>,
+    /// The databases, or why they could not be read: that takes nothing from the rest.
+    pub rds: Result<rds::watch::Inventory, String>,
+}
+
+impl Default for Inventory {
+    fn default() -> Self {
+        Self {
+            instances: Vec::new(),
+            volumes: Vec::new(),
+            deletion: delete::Inventory::default(),
+            destinations: BTreeMap::new(),
+            rds: Ok(rds::watch::Inventory::default()),
+        }
+    }
 }
 
 /// The regions in which copies are promised, by enrolled instances or by snapshots.
@@ -55,8 +70,10 @@ pub fn plan(inventory: &Inventory, run: &Run) -> Plan<Notice> {
     watch.primaries(&mut findings);
     watch.copies(&mut findings);
     watch.deletions(&mut findings);
+    findings.extend(rds::watch::findings(&inventory.rds, run));
     findings.sort_by(|a, b| (a.kind, &a.resource, &a.what).cmp(&(b.kind, &b.resource, &b.what)));
-    let measures = watch.measures(&findings);
+    let mut measures = watch.measures(&findings);
+    measures.extend(rds::watch::measures(&inventory.rds, run));
     let actions = match run.settings.alert_topic {
         Some(_) if !findings.is_empty() => vec![Notice::digest(&findings, run)],
         Some(_) | None => Vec::new(),

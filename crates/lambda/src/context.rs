@@ -10,7 +10,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use snapkeeper_core::{on_demand::Request, run::Run};
+use snapkeeper_core::{on_demand::Request, rds::announcement::Announcement, run::Run};
 use tokio::time::Instant;
 
 use crate::reach::Reach;
@@ -37,6 +37,9 @@ pub struct Context {
     /// What an operator asked for, by hand: the creator does this, and nothing of what its schedule is for; and
     /// [`perform`](crate::perform) tells the request's topics, but neither heartbeat nor metrics.
     pub request: Option<Request>,
+    /// What the message said that started the run, if one did, or what of it was not understood: a hint to the job that
+    /// keeps shared snapshots.
+    pub announced: Option<Result<Announcement, String>>,
     /// Ends the run early.
     pub cancel: Cancel,
     /// When it began, as the clock says; in tests, the instant of the run.
@@ -53,6 +56,7 @@ impl Context {
             progress: Progress::default(),
             reach: Reach::default(),
             request: None,
+            announced: None,
             cancel: Cancel::default(),
             began,
         }

@@ -4,13 +4,15 @@
 //! (`"detail-type": "Scheduled Event"`, with its `time`); an input of `EventBridge` Scheduler,
 //! `{"scheduled_time": "<aws.scheduler.scheduled-time>"}`; and a test from the console, `{}` or `{"dry_run": true}`. The
 //! creator also takes a request for snapshots of certain instances, `{"instances": ["i-…"]}`, from the console or beside
-//! the `scheduled_time`.
+//! the `scheduled_time`; and the rds-saver a message of SNS, `{"Records": [{"EventSource": "aws:sns", "Sns": {…}}]}`, that
+//! announces a shared snapshot, as of the instant at which it was published.
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde_json::{Map, Value};
 use snapkeeper_core::{
     on_demand::{Request, RequestError},
     plain::plain,
+    rds::announcement::Announcement,
     run::Job,
 };
 
@@ -30,6 +32,8 @@ pub struct Event {
     pub dry_run: bool,
     /// Snapshots of certain instances, in place of what the job's schedule is for.
     pub request: Option<Request>,
+    /// What a message of SNS announces, or what of it is not understood.
+    pub announced: Option<Result<Announcement, String>>,
 }
 
 /// The keys of a Scheduler input: the context attributes that Scheduler can fill in, and our own.
@@ -53,7 +57,11 @@ impl Event {
             if let Some(key) = Request::key_of(event) {
                 return Err(BadEvent::of_both(key));
             }
-            return Ok(Self { instant: Some(instant(event, "time")?), dry_run: dry_run(event)?, request: None });
+            let instant = Some(instant(event, "time")?);
+            return Ok(Self { instant, dry_run: dry_run(event)?, request: None, announced: None });
+        }
+        if let Some(records) = event.get("Records") {
+            return Ok(Self { dry_run: dry_run(event)?, ..read_message(records)? });
         }
         if Request::key_of(event).is_some() {
             return read_request(event, invocation);
@@ -64,17 +72,23 @@ impl Event {
             return Err(BadEvent::new(format!("it has the key `{key}`")));
         }
         let instant = if scheduled { Some(instant(event, "scheduled_time")?) } else { None };
-        Ok(Self { instant, dry_run: dry_run(event)?, request: None })
+        Ok(Self { instant, dry_run: dry_run(event)?, request: None, announced: None })
     }
 
     /// The same, if it is one for this job.
     ///
     /// # Errors
-    /// If it is a request, and the job is not the one that takes snapshots.
+    /// If it is a request, and the job is not the one that takes snapshots; or a message, and it is not the one that keeps
+    /// what is shared.
     pub fn of(self, job: Job) -> Result<Self, BadEvent> {
         if self.request.is_some() && job != Job::Creator {
             return Err(BadEvent::new(format!(
                 "it is a request for snapshots, and this is the {job}: ask the creator"
+            )));
+        }
+        if self.announced.is_some() && job != Job::RdsSaver {
+            return Err(BadEvent::new(format!(
+                "it is a message that announces a database snapshot, and this is the {job}: subscribe the rds-saver"
             )));
         }
         Ok(self)
@@ -113,7 +127,31 @@ fn read_request(event: &Map<String, Value>, invocation: &str) -> Result<Event, B
         payload.remove("scheduled_time");
     }
     let request = Request::from_json(&Value::Object(payload), &id).map_err(|error| BadEvent::of_request(&error))?;
-    Ok(Event { instant: at, dry_run: request.dry_run, request: Some(request) })
+    Ok(Event { instant: at, dry_run: request.dry_run, request: Some(request), announced: None })
+}
+
+/// Reads a message of SNS (Lambda developer guide, "Using Lambda with Amazon SNS": one record an event). What it says may be
+/// anybody's, so that it only starts the run.
+fn read_message(records: &Value) -> Result<Event, BadEvent> {
+    let record = match records.as_array().map(Vec::as_slice) {
+        Some([record]) => record,
+        Some(other) => return Err(BadEvent::new(format!("the key `Records` has {} records, not one", other.len()))),
+        None => return Err(BadEvent::new(format!("the key `Records` is {records}"))),
+    };
+    let source = record.get("EventSource").and_then(Value::as_str);
+    let (Some("aws:sns"), Some(Value::Object(message))) = (source, record.get("Sns")) else {
+        return Err(BadEvent::new(format!("its record is {record}, no message of SNS")));
+    };
+    let announced = match message.get("Message") {
+        Some(Value::String(text)) => Announcement::read(text),
+        Some(_) | None => Err("there is no text in it".to_owned()),
+    };
+    Ok(Event {
+        instant: Some(instant(message, "Timestamp")?),
+        dry_run: false,
+        request: None,
+        announced: Some(announced),
+    })
 }
 
 /// What tells a text from all others, in 32 digits: FNV-1a, of 128 bits. Nobody is kept out by it, so it need not stand
@@ -152,7 +190,7 @@ pub struct BadEvent {
 
 const EXPECTED: &str = "Expected a scheduled event of EventBridge, \
      {\"scheduled_time\": \"2026-11-21T05:00:00Z\"} of EventBridge Scheduler, {} or {\"dry_run\": true}; \
-     or to the creator a request such as {\"instances\": [\"i-0123456789abcdef0\"]}";
+     to the creator a request such as {\"instances\": [\"i-0123456789abcdef0\"]}; or to the rds-saver a message of SNS";
 
 const ALONE: &str = "Nothing was done. As the target's input, send the request alone, with its instant: \
      {\"instances\": [\"i-0123456789abcdef0\"], \"scheduled_time\": \"2026-11-21T05:00:00Z\"}";

@@ -157,12 +157,12 @@ impl Report {
     }
 
     /// Whether the run did what it is for. What a creator leaves over is lost if the event is not tried again: the next run
-    /// is another. What a watcher leaves over is its digest, and nobody has heard of what it found. Copier and manager go
-    /// on in the next run.
+    /// is another. What a watcher leaves over is its digest, and nobody has heard of what it found. The others go on in the
+    /// next run.
     pub fn succeeded(&self) -> bool {
         let goes_on = match self.job {
             Job::Creator | Job::Watcher => false,
-            Job::Copier | Job::Manager => true,
+            Job::Copier | Job::Manager | Job::RdsSharer | Job::RdsSaver => true,
         };
         self.failed.is_empty() && (goes_on || self.unfinished.is_empty())
     }

@@ -77,6 +77,7 @@ where
             let context = Context {
                 deadline,
                 began: Began::at(now),
+                announced: asked.announced,
                 request: asked.request,
                 ..Context::new(Run::new(job, region.clone(), instant, settings))
             };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use snapkeeper_core::run::Job::{self, Copier, Creator, Manager, Watcher};
+use snapkeeper_core::run::Job::{self, Copier, Creator, Manager, RdsSaver, RdsSharer, Watcher};
 use snapkeeper_tests::{
     deployment::{Attempt, Ministack, Resource, Stack},
     policies,
@@ -77,9 +77,9 @@ fn function(stack: &Stack, job: Job) {
 
     let config = stack.of_kind(CONFIG).into_iter().find(|it| it.properties["FunctionName"] == stack.function(job).id);
     let config = &config.unwrap().properties;
-    // the copier's next run comes soon, and goes on by itself
+    // the next run of these comes soon, and goes on by itself
     let retries = match job {
-        Copier => "0",
+        Copier | RdsSharer | RdsSaver => "0",
         Creator | Manager | Watcher => "2",
     };
     assert_eq!((said(&config["MaximumRetryAttempts"]).as_str(), &config["Qualifier"]), (retries, &json!("$LATEST")));
@@ -184,7 +184,7 @@ pub(super) async fn environment(ministack: &mut Ministack, stack: &Stack) {
 
 /// Where the few parameters arrived, and what the defaults came to.
 pub(super) fn few(stack: &Stack) {
-    assert_eq!(stack.jobs(), Job::ALL);
+    assert_eq!(stack.jobs(), Job::OF_EC2);
     check(stack, "AWS::Lambda::Function", "/Environment/Variables/SNAPKEEPER_DRY_RUN", "false");
     check(stack, "AWS::Lambda::Function", "/Environment/Variables/RUST_LOG", "null");
     check(stack, "AWS::Lambda::Function", "/TracingConfig", "null");

@@ -100,14 +100,14 @@ async fn an_alert_topic_that_does_not_answer_does_not_cost_the_report() {
     assert!(!report.failed.is_empty());
 }
 
-/// Reading takes 50 seconds. Then it is too late to begin the digest.
+/// Reading takes 70 seconds. Then it is too late to begin the digest.
 #[tokio::test(start_paused = true)]
 async fn a_digest_for_which_there_is_no_time_fails_the_watcher() {
     let world = answering_after(LATENCY);
     world.operator(HOME).await.run_instance(&[], ENROLLED).await;
     world.until(LONG_AFTER).await;
     let world = world.with("ALERT_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:alerts");
-    let report = within(&world, 60, Job::Watcher, LONG_AFTER).await;
+    let report = within(&world, 84, Job::Watcher, LONG_AFTER).await;
     assert!(!report.findings.is_empty());
     assert_eq!(report.unfinished.len(), 1, "{:?}", report.unfinished);
     assert!(!report.succeeded(), "nobody has heard of what it found");

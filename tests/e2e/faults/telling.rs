@@ -29,7 +29,7 @@ async fn failures_are_published_to_the_alert_topic() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_could_not_begin_is_published_too() {
-    for job in Job::ALL {
+    for job in Job::OF_EC2 {
         let world = with_topic(World::of(simulator()));
         world.simulator().inject(Fault::new("DescribeSnapshots", FaultKind::Deny).always());
         world.run(job, HOME, FIRST).await;
@@ -44,7 +44,7 @@ async fn runs_without_failures_publish_nothing() {
     let world = with_topic(World::of(simulator()));
     world.operator(HOME).await.run_instance(&[], ENROLLED).await;
     world.until(FIRST).await;
-    for job in Job::ALL {
+    for job in Job::OF_EC2 {
         world.run_well(job, HOME, FIRST).await;
         assert!(made(&world, "Publish").is_empty(), "{job}");
     }
@@ -85,7 +85,7 @@ async fn the_setting_for_dry_runs_makes_every_run_one() {
     let world = World::of(simulator()).with("DRY_RUN", "true");
     world.operator(HOME).await.run_instance(&[], ENROLLED).await;
     world.simulator().forget_calls();
-    for job in Job::ALL {
+    for job in Job::OF_EC2 {
         let report = world.run(job, HOME, NOW).await;
         assert!(report.dry_run && report.applied.is_empty(), "{job}");
         assert_eq!(report.planned.len(), usize::from(job == Job::Creator), "{job}");
@@ -97,7 +97,7 @@ async fn the_setting_for_dry_runs_makes_every_run_one() {
 async fn a_dry_run_that_fails_publishes_nothing() {
     let world = busy_in(with_topic(World::of(simulator()))).await;
     world.simulator().inject(Fault::new("DescribeSnapshots", FaultKind::Deny).always());
-    for job in Job::ALL {
+    for job in Job::OF_EC2 {
         let report = world.dry_run(job, HOME, NOW).await;
         assert_eq!(report.failed.len(), 1, "{job}");
     }

@@ -20,17 +20,18 @@ use snapkeeper_aws::SharedHttpClient;
 use snapkeeper_core::run::Job;
 use snapkeeper_lambda::{Context, Deadline, Report};
 use snapkeeper_simulator::{Config, InstanceState, Reply};
-use snapkeeper_tests::{World, parallel, policies, world::instant};
+use snapkeeper_tests::{World, policies, world::instant};
 
 use super::{A_WHILE, INSTANCES, MARK, NOW, Scene, config, of, stop_all_of_john_and_jane};
-use crate::{peers::HOME, reliability::say};
+use crate::{
+    peers::HOME,
+    positions::{played, try_all},
+};
 
 /// What a function has.
 const FUNCTION_TIME: Duration = Duration::from_mins(15);
 /// Long enough that a run which was killed counts as dead.
 const UNTIL_DEAD: Duration = Duration::from_mins(31);
-/// The SDK, unoptimized as it is in tests, may need more than the two megabytes that a thread has otherwise.
-const STACK: usize = 16 << 20;
 
 /// Two instances that run and one that is stopped.
 const THREE: &[&str] = &["web-1", "web-2", "db"];
@@ -210,36 +211,4 @@ fn now(scene: &Scene) -> String {
     let now = scene.world.simulator().now() + TimeDelta::milliseconds(999);
     assert!(now > instant(NOW));
     now.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-/// Tries all of these, of which there must be so many, each in a world of its own.
-fn try_all<T: Sync + std::fmt::Debug>(
-    what: &str,
-    least: usize,
-    all: &[T],
-    attempt: impl AsyncFn(&T) -> Result<(), String> + Sync,
-) {
-    assert!(all.len() >= least, "{what}: {} positions, and the documentation says {least}", all.len());
-    let outcomes = parallel::map(all, |one| {
-        let outcome = parallel::caught(|| played(async || attempt(one).await));
-        outcome.unwrap_or_else(Err).map_err(|why| format!("{one:?}: {why}"))
-    });
-    let wrong: Vec<&String> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
-    assert!(wrong.is_empty(), "{what}: {} of {}: {:#?}", wrong.len(), all.len(), &wrong[..wrong.len().min(5)]);
-    say(&format!("on demand, {what}: {} positions", all.len()));
-}
-
-/// What comes of this, in virtual time, on a thread of its own.
-fn played<R: Send>(act: impl AsyncFnOnce() -> R + Send) -> R {
-    let play = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-        runtime.expect("a runtime").block_on(act())
-    };
-    std::thread::scope(|scope| {
-        let played = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, play).expect("a thread");
-        match played.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
 }

@@ -3,7 +3,7 @@
 use snapkeeper_core::run::Job;
 
 use super::variants::STATEMENT;
-use crate::peers::WEST;
+use crate::peers::{HOME, WEST};
 
 /// A region that is no job's business.
 pub(super) const ELSEWHERE: &str = "eu-central-1";
@@ -62,6 +62,8 @@ pub(super) enum Call {
     StartWithKey(Whose, &'static str),
     Stop(Whose),
     Terminate,
+    /// Asks KMS, in a region, what a key is.
+    SeeKey(&'static str, &'static str),
     /// Tells a topic of a failure.
     Publish(&'static str),
 }
@@ -74,6 +76,7 @@ impl Call {
             Self::CopyWithKey(..) => "error",
             Self::StartWithKey(..) => "stopped",
             Self::Publish(_) => "AuthorizationError",
+            Self::SeeKey(..) => "AccessDeniedException",
             Self::ReadSnapshots(_)
             | Self::ReadImages(_)
             | Self::Take(..)
@@ -326,6 +329,18 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack(Job::Manager, "NeverDeleteWhatIsKeptForever", STATEMENT, Call::Delete(Which::Held)),
     attack(Job::Manager, "TellOfFailures", REGION_OF_TOPIC, Call::Publish(TOPIC_THERE)),
     attack(Job::Watcher, "ReadHome", "StringEquals aws:RequestedRegion", Call::ReadImages(ELSEWHERE)),
+    attack(
+        Job::Watcher,
+        "SeeWhetherTheKeyCanBeUsed",
+        "region of arn:aws:kms:us-east-1:123456789012:key/*",
+        Call::SeeKey(ELSEWHERE, "alias/aws/rds"),
+    ),
+    attack(
+        Job::Watcher,
+        "SeeWhetherTheKeyCanBeUsed",
+        "account of arn:aws:kms:us-east-1:123456789012:key/*",
+        Call::SeeKey(HOME, KEY_OF_OTHERS_AT_HOME),
+    ),
     attack(Job::Watcher, "TellWhatIsNotProtected", REGION_OF_TOPIC, Call::Publish(TOPIC_THERE)),
 ];
 

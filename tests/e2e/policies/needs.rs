@@ -1,5 +1,7 @@
 //! What each job needs its policy for: a world in which it has to do all that it can do.
 
+mod databases;
+
 use chrono::TimeDelta;
 use serde_json::json;
 use snapkeeper_core::{plan::FindingKind, run::Job};
@@ -31,7 +33,11 @@ pub(super) async fn served(job: Job, policy: &serde_json::Value) -> Result<(), S
         Job::Creator => Box::pin(creates(&world)).await?,
         Job::Copier => Box::pin(copies(&world)).await?,
         Job::Manager => Box::pin(deletes(&world)).await?,
-        Job::Watcher => Box::pin(watches(&world)).await?,
+        Job::Watcher => {
+            Box::pin(watches(&world)).await?;
+            Box::pin(databases::watches(policy)).await?;
+        }
+        Job::RdsSharer | Job::RdsSaver => return Err(format!("the {job} looks after no instances")),
     }
     let told = world.simulator().published().len();
     fails_and_tells(&world, job, LONG_AFTER).await;

@@ -91,7 +91,10 @@ impl Scene {
     /// What comes of a call with the keys of a job: the error's code if it fails.
     pub(super) async fn attempt(&self, job: Job, call: &Call) -> Result<(), String> {
         let region = match call {
-            Call::ReadSnapshots(region) | Call::ReadImages(region) | Call::Copy(_, region, _) => *region,
+            Call::ReadSnapshots(region)
+            | Call::ReadImages(region)
+            | Call::Copy(_, region, _)
+            | Call::SeeKey(region, _) => *region,
             Call::Tag(which, ..) | Call::Untag(which, _) | Call::Delete(which) | Call::Lock(which) => {
                 self.find(*which).0
             }
@@ -105,7 +108,7 @@ impl Scene {
             Call::CopyWithKey(..) => WEST,
             Call::Terminate | Call::Publish(_) => HOME,
         };
-        let ec2 = self.world.with_keys_of(job, HOME, region).await.ec2;
+        let Operator { ec2, kms, .. } = self.world.with_keys_of(job, HOME, region).await;
         match call {
             Call::ReadSnapshots(_) => told(ec2.describe_snapshots().owner_ids("self").send().await),
             Call::ReadImages(_) => told(ec2.describe_images().owners("self").send().await),
@@ -149,6 +152,14 @@ impl Scene {
             Call::Lock(which) => {
                 let call = ec2.lock_snapshot().snapshot_id(self.find(*which).1);
                 told(call.lock_mode("governance".into()).lock_duration(30).send().await)
+            }
+            Call::SeeKey(_, key) => {
+                let (simulator, owner) = (self.world.simulator(), key.split(':').nth(4));
+                if let Some(owner) = owner {
+                    simulator.create_key(owner, region, key);
+                    simulator.share_key(owner, region, key, ACCOUNT);
+                }
+                told(kms.describe_key().key_id(*key).send().await)
             }
             Call::Publish(topic) => self.fail_and_tell(job, topic).await,
         }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// What a variant allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Allows {
+pub(crate) enum Allows {
     /// Less than the whole policy.
     Less,
     /// More.
@@ -22,28 +22,28 @@ impl Allows {
 
 /// A policy that lacks something.
 #[derive(Clone, Debug)]
-pub(super) struct Variant {
+pub(crate) struct Variant {
     /// The statement that lacks it.
-    pub(super) sid: String,
+    pub(crate) sid: String,
     /// What it lacks.
-    pub(super) what: String,
+    pub(crate) what: String,
     /// What follows from that.
-    pub(super) allows: Allows,
+    pub(crate) allows: Allows,
     /// The policy with it.
-    pub(super) whole: Value,
+    pub(crate) whole: Value,
     /// The policy without it.
-    pub(super) document: Value,
+    pub(crate) document: Value,
 }
 
 /// What a variant lacks that lacks a whole statement.
-pub(super) const STATEMENT: &str = "the statement";
+pub(crate) const STATEMENT: &str = "the statement";
 
 /// The parts of an ARN that say where a resource is, and which they are of those between the colons.
 const PLACES: [(&str, usize); 2] = [("region", 3), ("account", 4)];
 
 /// Every policy that lacks one thing: a statement, one of several actions, resources or values of a condition, a key of a
 /// condition, or the region or account of a resource.
-pub(super) fn variants(document: &Value) -> Vec<Variant> {
+pub(crate) fn variants(document: &Value) -> Vec<Variant> {
     let mut variants = without_things(document);
     variants.extend(without_places(document));
     variants

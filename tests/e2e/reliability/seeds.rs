@@ -14,7 +14,7 @@ use super::{count_of_seeds, cut_down, say};
 const SEEDS: u64 = 60;
 
 /// The fingerprints of the logs of some seeds, the same on every machine.
-const PINNED: [(u64, u64); 3] = [(1, 0xaf24_4010_17a4_5c91), (2, 0x4319_ce35_33f0_9b2e), (3, 0x2160_18b5_0beb_105b)];
+const PINNED: [(u64, u64); 3] = [(1, 0xa9dd_7b09_cb15_a516), (2, 0x9773_e609_07aa_8214), (3, 0x1e0f_f465_96eb_bbfd)];
 
 /// `RELIABILITY_SEEDS` says how many seeds.
 #[test]

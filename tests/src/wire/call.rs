@@ -5,6 +5,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 /// A call of a job.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
+    /// The service that it is signed for, such as `ec2`.
+    pub(super) service: String,
     /// The region that it is signed for.
     pub(super) region: String,
     /// Its action, such as `DescribeSnapshots`.
@@ -22,8 +24,8 @@ impl Call {
         params.retain(|(name, _)| name != "Action" && name != "Version");
         // Credential=KEY/20261121/us-east-1/ec2/aws4_request
         let scope = request.headers().get("authorization").and_then(|header| header.split_once("Credential="));
-        let region = scope.and_then(|(_, scope)| scope.split('/').nth(2)).unwrap_or_default().to_owned();
-        Call { region, action: action.unwrap_or_default(), params }
+        let signed_for = |nth| scope.and_then(|(_, scope)| scope.split('/').nth(nth)).unwrap_or_default().to_owned();
+        Call { service: signed_for(3), region: signed_for(2), action: action.unwrap_or_default(), params }
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {

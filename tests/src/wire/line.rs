@@ -183,7 +183,8 @@ impl Line {
             if !call.reads() {
                 so_far.asked.extend(call.about().map(str::to_owned));
                 (nth, so_far.unread())
-            } else if so_far.changes {
+            } else if so_far.changes || call.service != "ec2" {
+                // without the databases, a watcher tells of all else
                 (nth, Vec::new())
             } else {
                 so_far.readings.insert(reading(call), false);
@@ -293,7 +294,7 @@ impl Line {
         let params: Vec<(&str, &str)> =
             call.params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let watch = lock(&self.0.watch);
-        watch.simulator.call("ec2", &call.region, &call.action, &params).ok().map(|reply| reply.body)
+        watch.simulator.call(&call.service, &call.region, &call.action, &params).ok().map(|reply| reply.body)
     }
 
     /// Counts a reading that lags behind, if what it shows is not what was so when it was answered.
@@ -323,7 +324,7 @@ impl Line {
     /// What truly came back, whatever a bug then makes of it.
     fn heard(&self, call: &Call, answer: &Answer) {
         let mut so_far = self.so_far();
-        if call.reads() && !so_far.changes && is_success(answer) {
+        if call.reads() && call.service == "ec2" && !so_far.changes && is_success(answer) {
             so_far.readings.insert(reading(call), true);
         }
         if call.creates()
@@ -355,7 +356,9 @@ pub(super) fn is_success(answer: &Answer) -> bool {
 
 /// An answer but for the id of its request, which no other has.
 fn without_request_id(body: &str) -> &str {
-    body.split_once("</requestId>").map_or(body, |(_, rest)| rest)
+    // EC2 begins with it, the others end with it
+    let rest = body.split_once("</requestId>").map_or(body, |(_, rest)| rest);
+    rest.split_once("<ResponseMetadata>").map_or(rest, |(rest, _)| rest)
 }
 
 fn reading(call: &Call) -> Reading {

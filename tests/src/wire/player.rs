@@ -318,6 +318,8 @@ async fn carry_out(aws: &Aws, context: &Context, calls: &Calls) -> Report {
         Job::Copier => perform(aws, context, calls, snapkeeper_copier::run, Aws::publish).await,
         Job::Manager => perform(aws, context, calls, snapkeeper_manager::run, Aws::publish).await,
         Job::Watcher => perform(aws, context, calls, snapkeeper_watcher::run, Aws::publish).await,
+        Job::RdsSharer => perform(aws, context, calls, snapkeeper_rds_sharer::run, Aws::publish).await,
+        Job::RdsSaver => perform(aws, context, calls, snapkeeper_rds_saver::run, Aws::publish).await,
     }
 }
 

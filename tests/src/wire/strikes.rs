@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     fn call(action: &str, region: &str) -> Call {
-        Call { region: region.to_owned(), action: action.to_owned(), params: Vec::new() }
+        Call { service: "ec2".to_owned(), region: region.to_owned(), action: action.to_owned(), params: Vec::new() }
     }
 
     /// Which of these many readings are struck.

@@ -112,8 +112,8 @@ impl Ec2 {
     /// Copies a snapshot into this region.
     ///
     /// # Errors
-    /// [`Kind::Open`] only if it may have been made all the same; [`Kind::CopiesFull`] if the region copies as many as
-    /// it can; [`Kind::NotFound`] if the primary is gone.
+    /// [`Kind::Open`] only if it may have been made all the same; [`Kind::Full`] if the region copies as many as it
+    /// can; [`Kind::NotFound`] if the primary is gone.
     pub async fn copy_snapshot(&self, copy: &CopySnapshot) -> Result<Vec<SnapshotId>, Error> {
         let unsent = |message: String| Error { action: "CopySnapshot", kind: Kind::Unsent, message };
         let provider = self.credentials.as_ref().ok_or_else(|| unsent("no credentials".to_owned()))?;
@@ -173,7 +173,8 @@ impl Ec2 {
                 Kind::TooSoon => too_soon += 1,
                 Kind::Throttled
                 | Kind::Busy
-                | Kind::CopiesFull
+                | Kind::Full
+                | Kind::Exists
                 | Kind::InUse
                 | Kind::NotFound
                 | Kind::Refused

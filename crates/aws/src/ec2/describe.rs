@@ -15,10 +15,7 @@ use snapkeeper_core::{
 };
 
 use super::{Ec2, convert, filter, filters};
-use crate::{
-    call::Twice,
-    error::{Error, Kind},
-};
+use crate::{call::Twice, error::Error, pages::pages};
 
 /// The largest page that EC2 gives.
 pub(super) const PAGE: i32 = 1000;
@@ -260,26 +257,4 @@ fn tag(key: &str) -> String {
 
 fn with_tag(key: &str) -> Vec<Filter> {
     filters([("tag-key".to_owned(), key.to_owned())].into())
-}
-
-/// Reads page after page until there is no token. A token that comes again would go round for ever: an error.
-pub(super) async fn pages<T>(
-    action: &'static str,
-    mut page: impl AsyncFnMut(Option<String>) -> Result<(Vec<T>, Option<String>), Error>,
-) -> Result<Vec<T>, Error> {
-    let mut all = Vec::new();
-    let mut token = None;
-    loop {
-        let (items, next) = page(token.clone()).await?;
-        all.extend(items);
-        let next = next.filter(|next| !next.is_empty());
-        if next.is_none() {
-            return Ok(all);
-        }
-        if next == token {
-            let message = "the same page token came twice".to_owned();
-            return Err(Error { action, kind: Kind::Refused, message });
-        }
-        token = next;
-    }
 }

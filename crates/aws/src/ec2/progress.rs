@@ -7,12 +7,8 @@ use snapkeeper_core::{
     tags::{AUTOMATED, BACKUP_RUN, TYPE},
 };
 
-use super::{
-    Ec2, convert,
-    describe::{PAGE, pages},
-    filters,
-};
-use crate::{call::Twice, error::Error};
+use super::{Ec2, convert, describe::PAGE, filters};
+use crate::{call::Twice, error::Error, pages::pages};
 
 /// How far a snapshot is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -399,3 +399,28 @@ fn the_gravest_comes_first() {
     let order = ["NoRecentBackup i-1", "Unprotected vol-x", "Failed snap-x", "UnreadableTag vol-a"];
     check(&inventory, &order);
 }
+
+/// What is found of databases stands among the rest; what cannot be read of them takes nothing from it.
+#[test]
+fn databases_are_looked_at_as_well() {
+    let unread = Inventory { rds: Err("no answer".to_owned()), ..of(&["vol-a"], vec![]) };
+    check(&unread, &["NoRecentBackup i-1", "DatabasesUnknown us-east-1: databases could not be looked at: no answer"]);
+    let mut run = run(RUN);
+    run.settings.alert_topic = Some("arn:aws:sns:us-east-1:123456789012:alerts".parse().unwrap());
+    let digest = plan(&unread, &run).actions;
+    assert!(digest[0].body.contains("Databases that could not be looked at"), "{}", digest[0].body);
+    run.settings.failsafe.live_accounts = ["111111111111".to_owned()].into();
+    let more = rds::watch::More {
+        automated: vec![],
+        manual: vec![],
+        shared_with: BTreeMap::new(),
+        shared: vec![],
+        elsewhere: BTreeMap::new(),
+        key: None,
+        keys_of_saved: BTreeMap::new(),
+        quotas: BTreeMap::new(),
+    };
+    let rds = Ok(rds::watch::Inventory { databases: vec![], more: Some(more) });
+    let measures = plan(&Inventory { rds, ..healthy() }, &run).measures;
+    assert_eq!(measures.get("DatabasesNotFailsafe"), Some(&crate::plan::Measure::Count(0)));
+}

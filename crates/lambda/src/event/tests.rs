@@ -12,7 +12,7 @@ fn check(event: &str, expected: Result<(Option<&str>, bool), &str>) {
     match expected {
         Ok((instant, dry_run)) => {
             let instant = instant.map(|instant| instant.parse().unwrap());
-            assert_eq!(read, Ok(Event { instant, dry_run, request: None }), "{event}");
+            assert_eq!(read, Ok(Event { instant, dry_run, request: None, announced: None }), "{event}");
         }
         Err(part) => {
             let error = read.expect_err(event).to_string();
@@ -68,7 +68,11 @@ fn anything_else_is_named_in_the_error() {
             check(&event.to_string(), Err(expected.as_str()));
         }
     }
-    check(r#"{"Records": []}"#, Err("the key `Records`"));
+    check(r#"{"Records": []}"#, Err("the key `Records` has 0 records, not one"));
+    check(r#"{"Records": {}}"#, Err("the key `Records` is {}"));
+    check(r#"{"Records": [{"EventSource": "aws:s3", "s3": {}}]}"#, Err("no message of SNS"));
+    check(r#"{"Records": [{"EventSource": "aws:sns"}]}"#, Err("no message of SNS"));
+    check(r#"{"Records": [{"EventSource": "aws:sns", "Sns": {"Message": ""}}]}"#, Err("its Timestamp is null"));
     check(r#"{"a\nb\u202e": []}"#, Err(r"the key `a\nb\u{202e}`"));
 }
 
@@ -162,6 +166,35 @@ fn a_request_is_not_of_long_ago() {
 }
 
 #[test]
+fn a_message_is_for_the_saver_and_of_the_instant_at_which_it_was_published() {
+    let event = |message: Value| {
+        let sns = json!({
+            "Type": "Notification", "MessageId": "95df01b4-ee98-5cb9-9903-4c221d41eb5e", "Subject": "shared",
+            "TopicArn": "arn:aws:sns:us-east-1:123456789012:failsafe", "Message": message,
+            "Timestamp": "2026-11-21T05:00:07.000Z", "SignatureVersion": "1", "MessageAttributes": {},
+        });
+        let record = json!({
+            "EventSource": "aws:sns", "EventVersion": "1.0", "Sns": sns,
+            "EventSubscriptionArn": "arn:aws:sns:us-east-1:123456789012:failsafe:21be56ed",
+        });
+        Event::read(&json!({ "Records": [record] }), INVOCATION).unwrap()
+    };
+    let text = r#"{"Instance": "orders", "FailsafeSnapshotID": "failsafe-orders-2026-11-21-05-12"}"#;
+    let read = event(json!(text));
+    assert_eq!(read.instant, Some("2026-11-21T05:00:07Z".parse().unwrap()));
+    assert_eq!(read.announced, Some(Announcement::read(text)));
+    assert!(read.announced.as_ref().is_some_and(Result::is_ok) && !read.dry_run && read.request.is_none());
+    for job in Job::ALL {
+        assert_eq!(read.clone().of(job).is_ok(), job == Job::RdsSaver, "{job}");
+    }
+    // one that is not understood starts the run all the same, which tells of it
+    for message in [json!("hello"), json!(null), json!({"Instance": "orders"})] {
+        let read = event(message.clone());
+        assert!(read.announced.is_some_and(|it| it.is_err()), "{message}");
+    }
+}
+
+#[test]
 fn an_event_that_is_long_is_not_repeated_in_full() {
     let error = Event::read(&json!("x".repeat(1_000_000)), INVOCATION).unwrap_err().to_string();
     assert!(error.len() < 5_000 && error.contains("it is \"xxx"), "{error}");
@@ -172,7 +205,7 @@ fn a_run_is_not_of_the_future() {
     #[track_caller]
     fn check_at(now: &str, scheduled: Option<&str>, expected: Option<&str>) {
         let instant = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
-        let event = Event { instant: scheduled.map(instant), dry_run: false, request: None };
+        let event = Event { instant: scheduled.map(instant), dry_run: false, request: None, announced: None };
         match (event.instant_at(instant(now)), expected) {
             (Ok(read), Some(expected)) => assert_eq!(read, instant(expected)),
             (Err(error), None) => assert!(error.to_string().contains("lies in the future"), "{error}"),
@@ -189,7 +222,7 @@ fn a_run_is_not_of_the_future() {
         check_at(now, Some(scheduled), None);
     }
     // whatever the clock says, as far as there is time at all
-    let event = |instant| Event { instant: Some(instant), dry_run: false, request: None };
+    let event = |instant| Event { instant: Some(instant), dry_run: false, request: None, announced: None };
     assert!(event(DateTime::<Utc>::MAX_UTC).instant_at(DateTime::<Utc>::MIN_UTC).is_err());
     assert!(event(DateTime::<Utc>::MIN_UTC).instant_at(DateTime::<Utc>::MAX_UTC).is_ok());
 }
@@ -249,8 +282,8 @@ proptest! {
     #[test]
     fn an_event_is_read_as_it_says_or_named(event in events()) {
         match Event::read(&event, INVOCATION) {
-            Ok(Event { instant, dry_run, request }) => {
-                prop_assert_eq!(request, None);
+            Ok(Event { instant, dry_run, request, announced }) => {
+                prop_assert_eq!((request, announced), (None, None));
                 let text = |key: &str| event.get(key).and_then(Value::as_str);
                 let said = if event.get("detail-type").is_some() { text("time") } else { text("scheduled_time") };
                 let said = said.map(|text| DateTime::parse_from_rfc3339(text).unwrap().to_utc());
@@ -271,7 +304,7 @@ proptest! {
             json!({ "scheduled_time": time }),
             json!({ "detail-type": "Scheduled Event", "source": "aws.events", "time": time }),
         ] {
-            prop_assert_eq!(Event::read(&event, INVOCATION), Ok(Event { instant, dry_run: false, request: None }));
+            prop_assert_eq!(Event::read(&event, INVOCATION), Ok(Event { instant, dry_run: false, request: None, announced: None }));
         }
     }
 }

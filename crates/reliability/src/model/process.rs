@@ -171,5 +171,13 @@ fn name(kind: FindingKind) -> &'static str {
         FindingKind::Undated => "undated",
         FindingKind::NotDeleted => "not_deleted",
         FindingKind::NotConsistent => "not_consistent",
+        FindingKind::NotFailsafe => "not_failsafe",
+        FindingKind::NotSaved => "not_saved",
+        FindingKind::Unshareable => "unshareable",
+        FindingKind::KeyBlocks => "key_blocks",
+        FindingKind::SharedWithStranger => "shared_with_stranger",
+        FindingKind::DatabasesUnknown => "databases_unknown",
+        FindingKind::QuotaNear => "quota_near",
+        FindingKind::FalseAnnouncement => "false_announcement",
     }
 }

@@ -25,7 +25,7 @@ fn a_fault_at_any_call_leaves_no_instance_stopped() {
         FaultKind::Late(Duration::from_secs(3)),
     ];
     let positions = each(&kinds, places(&calls_of_a_quiet_run(THREE)));
-    try_all("struck once", 250, &positions, async |(kind, call)| {
+    try_all("on demand, struck once", 250, &positions, async |(kind, call)| {
         let scene = scene(THREE).await;
         scene.world.simulator().inject(Fault::any(kind.clone()).after(*call).by(&key()));
         let report = asked(&scene, FUNCTION_TIME).await;
@@ -54,7 +54,7 @@ fn trouble_that_lasts_leaves_no_instance_stopped_after_the_next_run() {
         status_after(500, "InternalError"),
     ];
     let positions = each(&kinds, places(&calls_of_a_quiet_run(TWO)));
-    try_all("struck from then on", 120, &positions, async |(kind, call)| {
+    try_all("on demand, struck from then on", 120, &positions, async |(kind, call)| {
         let scene = scene(TWO).await;
         scene.world.simulator().inject(Fault::any(kind.clone()).after(*call).by(&key()).always());
         let report = asked(&scene, FUNCTION_TIME).await;
@@ -71,7 +71,7 @@ fn trouble_that_lasts_leaves_no_instance_stopped_after_the_next_run() {
 fn trouble_that_comes_and_goes_leaves_no_instance_stopped() {
     let kinds = [FaultKind::Throttle, FaultKind::CutBefore, FaultKind::CutAfter, status(500, "InternalError")];
     let positions = each(&kinds, 0..8);
-    try_all("struck again and again", 32, &positions, async |(kind, seed)| {
+    try_all("on demand, struck again and again", 32, &positions, async |(kind, seed)| {
         let mut config = config();
         config.seed = u64::from(*seed);
         let scene = Scene::set_in(of(config)).await;

@@ -15,7 +15,7 @@ use crate::peers::HOME;
 /// The process is killed, and the schedule runs the creator half an hour later.
 #[test]
 fn a_run_that_is_killed_at_any_call_is_mended_by_the_next_run() {
-    try_all("killed, and the next run", 56, &deaths(), async |death| {
+    try_all("on demand, killed, and the next run", 56, &deaths(), async |death| {
         let scene = scene(THREE).await;
         killed(&scene, *death).await?;
         scene.has_no_duplicates_and_no_bare_snapshots()?;
@@ -27,7 +27,7 @@ fn a_run_that_is_killed_at_any_call_is_mended_by_the_next_run() {
 /// waited for, or told of.
 #[test]
 fn a_run_that_is_killed_at_any_call_is_mended_by_hand() {
-    try_all("killed, and recovered", 56, &deaths(), async |death| {
+    try_all("on demand, killed, and recovered", 56, &deaths(), async |death| {
         let scene = scene(THREE).await;
         killed(&scene, *death).await?;
         let recovered = Box::pin(scene.world.recover(HOME, &now(&scene))).await;
@@ -48,7 +48,7 @@ fn a_run_that_is_killed_at_any_call_is_mended_by_hand() {
 #[test]
 fn a_deadline_at_any_instant_leaves_no_instance_stopped_after_the_next_run() {
     let all: Vec<u64> = (1..=300).collect();
-    try_all("cut off by the deadline", 300, &all, async |seconds| {
+    try_all("on demand, cut off by the deadline", 300, &all, async |seconds| {
         let scene = scene_in(config(), THREE).await;
         let begun = tokio::time::Instant::now();
         let report = asked(&scene, Duration::from_secs(*seconds)).await;
@@ -67,7 +67,7 @@ fn a_deadline_at_any_instant_leaves_no_instance_stopped_after_the_next_run() {
 #[test]
 fn time_enough_leaves_nothing_to_a_later_run() {
     let all: Vec<u64> = (600..=900).step_by(60).collect();
-    try_all("with time enough", 6, &all, async |seconds| {
+    try_all("on demand, with time enough", 6, &all, async |seconds| {
         let scene = scene_in(config(), THREE).await;
         let report = asked(&scene, Duration::from_secs(*seconds)).await;
         scene.world.pass(A_WHILE).await;
@@ -83,7 +83,7 @@ fn time_enough_leaves_nothing_to_a_later_run() {
 #[test]
 fn an_interrupt_at_any_instant_leaves_no_instance_stopped() {
     let all: Vec<u64> = (0..=120).collect();
-    try_all("interrupted", 120, &all, async |halves| {
+    try_all("on demand, interrupted", 120, &all, async |halves| {
         let scene = scene_in(config(), THREE).await;
         let context = scene.world.context(Job::Creator, HOME, NOW);
         let cancel = context.cancel.clone();

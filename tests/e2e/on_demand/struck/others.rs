@@ -86,7 +86,7 @@ fn place_of(action: &str, calls: &[String]) -> u32 {
 fn whatever_others_do_at_any_call_no_instance_is_left_as_nobody_wanted_it() {
     let calls = calls_of_a_quiet_run(TWO);
     let positions = each(&ALL, places(&calls));
-    try_all("others act", 180, &positions, async |(act, call)| {
+    try_all("on demand, others act", 180, &positions, async |(act, call)| {
         let scene = scene(TWO).await;
         disturbed(&scene, *act, *call, &calls).await
     });
@@ -103,7 +103,7 @@ fn the_same_where_each_reading_lags_behind() {
         calls_by_run(&scene)
     });
     let positions = each(&[Act::Stop, Act::Hibernate, Act::Unmark, Act::Mark], places(&calls));
-    try_all("others act, and readings lag behind", 80, &positions, async |(act, call)| {
+    try_all("on demand, others act, and readings lag behind", 80, &positions, async |(act, call)| {
         let scene = scene_in(remembering(), TWO).await;
         scene.world.simulator().inject(lagging(7).always());
         disturbed(&scene, *act, *call, &calls).await

@@ -52,7 +52,7 @@ fn another_run_at_any_call_leaves_no_instance_stopped() {
     let kinds: Vec<(Other, Start)> =
         OTHERS.into_iter().flat_map(|other| [Start::Before, Start::Beside].map(|start| (other, start))).collect();
     let positions = each(&kinds, places(&calls_of_a_quiet_run(TWO)));
-    try_all("another run", 200, &positions, async |((other, start), call)| {
+    try_all("on demand, another run", 200, &positions, async |((other, start), call)| {
         let scene = scene(TWO).await;
         let through = scene.world.simulator().http_client();
         let way = match start {

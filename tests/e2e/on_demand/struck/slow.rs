@@ -21,7 +21,7 @@ fn however_long_it_takes_to_stop_and_to_start_no_instance_is_left_stopped() {
     let times = MINUTES.into_iter().flat_map(|stops| MINUTES.map(|starts| (stops, starts)));
     let positions: Vec<((u64, u64), bool)> =
         times.flat_map(|times| [true, false].map(|is_function| (times, is_function))).collect();
-    try_all("slow to stop and to start", 32, &positions, async |((stops, starts), is_function)| {
+    try_all("on demand, slow to stop and to start", 32, &positions, async |((stops, starts), is_function)| {
         let config = slow(*stops, *starts);
         let start_time = config.start_time;
         let scene = scene_in(config, TWO).await;

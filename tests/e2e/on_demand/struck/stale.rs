@@ -28,13 +28,15 @@ pub(super) fn lagging(seconds: u64) -> Fault {
 /// One reading, by each lag.
 #[test]
 fn a_reading_that_lags_behind_leaves_no_instance_stopped() {
-    try_all("one reading lags behind", 50, &positions(), async |(lag, call)| check(lagging(*lag).after(*call)).await);
+    try_all("on demand, one reading lags behind", 50, &positions(), async |(lag, call)| {
+        check(lagging(*lag).after(*call)).await
+    });
 }
 
 /// One reading and all that come after it, by each lag. Where a run cannot see its mark it stops nothing.
 #[test]
 fn readings_that_lag_behind_from_then_on_leave_no_instance_stopped() {
-    try_all("readings lag behind from then on", 50, &positions(), async |(lag, call)| {
+    try_all("on demand, readings lag behind from then on", 50, &positions(), async |(lag, call)| {
         check(lagging(*lag).after(*call).always()).await
     });
 }

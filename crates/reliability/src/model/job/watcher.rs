@@ -34,7 +34,7 @@ pub(super) fn plan(world: &mut World, process: &mut Process<'_>) -> Result<Plan<
     if process.is_dead {
         return Err(Failure::killed());
     }
-    let mut inventory = Inventory { instances, volumes, deletion, destinations };
+    let mut inventory = Inventory { instances, volumes, deletion, destinations, ..Inventory::default() };
     if let Some(mutant) = world.mutant {
         lens::watching(mutant, &mut inventory);
     }

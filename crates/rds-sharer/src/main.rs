@@ -1,0 +1,9 @@
+//! The rds-sharer as a Lambda function.
+
+use snapkeeper_aws::Aws;
+use snapkeeper_core::run::Job;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), snapkeeper_lambda::RuntimeError> {
+    snapkeeper_lambda::serve(Job::RdsSharer, Aws::from_environment, snapkeeper_rds_sharer::run, Aws::publish).await
+}
