@@ -9,7 +9,7 @@ use crate::wire::error::Error;
 use crate::wire::request::Params;
 use crate::wire::response::Service;
 use crate::wire::xml::Nodes;
-use crate::{ec2, kms, rds, sns, sts};
+use crate::{ec2, kms, rds, sns, ssm, sts};
 
 /// What a call does once its parameters are read: it checks, changes the world, and answers.
 pub(crate) type Act = Box<dyn FnOnce(&mut Here<'_>) -> Result<Nodes, Error>>;
@@ -21,9 +21,9 @@ pub(crate) fn act(act: impl FnOnce(&mut Here<'_>) -> Result<Nodes, Error> + 'sta
     Box::new(act)
 }
 
-/// Whether an action only lists what there is.
+/// Whether an action only tells what there is.
 pub(crate) fn is_describe(action: &str) -> bool {
-    action.starts_with("Describe")
+    action.starts_with("Describe") || action == "GetParameter"
 }
 
 /// Carries out one call.
@@ -36,6 +36,7 @@ pub(crate) fn run(service: Service, action: &str, params: &Params, here: &mut He
         Service::Kms => (kms::read(action, params)?, None),
         Service::Rds => (rds::read(action, params)?, None),
         Service::Sns => (sns::read(action, params)?, None),
+        Service::Ssm => (ssm::read(action, params)?, None),
         Service::Sts => (sts::read(action, params)?, None),
     };
     params.all_read()?;
@@ -54,8 +55,8 @@ fn authorise(service: Service, action: &str, params: &Params, here: &mut Here<'_
         Service::Kms => ("AccessDeniedException", kms::asks(action, params, here)?),
         Service::Rds => ("AccessDenied", rds::asks(action, params, here)?),
         Service::Sns => ("AuthorizationError", sns::asks(action, params, here)),
-        // "No permissions are required to perform this operation", GetCallerIdentity
-        Service::Sts => return Ok(()),
+        Service::Ssm => ("AccessDeniedException", ssm::asks(action, params, here)?),
+        Service::Sts => ("AccessDenied", sts::asks(action, params)?),
     };
     for ask in asks {
         let ask = ask.called_in(here.place);

@@ -55,9 +55,9 @@ pub enum FaultKind {
     },
     /// The call takes effect at once, and is answered after this long.
     Slow(Duration),
-    /// A `Describe…` is answered from what was there this long ago: what was made since is not yet listed, what was
-    /// deleted since still is. It reaches as far back as [`Config::remembers`](crate::Config::remembers). Any other
-    /// call runs as usual.
+    /// A `Describe…`, or `GetParameter`, is answered from what was there this long ago: what was made since is not yet
+    /// listed, what was deleted since still is. It reaches as far back as
+    /// [`Config::remembers`](crate::Config::remembers). Any other call runs as usual.
     Stale(Duration),
     /// `UnauthorizedOperation`, or what the service says instead, without effect.
     Deny,

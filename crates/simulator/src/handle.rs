@@ -25,7 +25,7 @@ pub(crate) struct State {
     pub(crate) calls: Vec<Call>,
     /// Whether a request that is dated by a wrong clock is refused.
     pub(crate) refuses_skewed: bool,
-    /// By access key. Whoever has none may do all.
+    /// By access key, or by the ARN of a role, whose sessions all have it. Whoever has none may do all.
     pub(crate) policies: BTreeMap<String, Policy>,
     /// Calls that take effect later, by when.
     late: BTreeMap<DateTime<Utc>, Vec<Late>>,
@@ -97,7 +97,9 @@ impl State {
             let error = Error::new("MissingAuthenticationToken", "Request is missing Authentication Token");
             return Exchange { answer: Some(Service::Ec2.failure(&request_id, &error)), delay: config.latency };
         };
-        let place = Place::new(config.account_of(&scope.access_key), &scope.region);
+        let session = self.world.sessions.get(&scope.access_key);
+        let account = session.map_or_else(|| config.account_of(&scope.access_key), |session| session.account.as_str());
+        let place = Place::new(account, &scope.region);
         let is_up = REGIONS.contains(&place.region.as_str()) && !self.world.down.contains(&place.region);
         let at_once = |result| (result, Duration::ZERO);
         let (result, delay) = match (request.check(), Service::named(&scope.service)) {
@@ -198,7 +200,8 @@ impl State {
         if !is_describe(action) {
             self.world.will_change(place, now);
         }
-        let policy = self.policies.get(caller);
+        let role = self.world.sessions.get(caller).map(|session| session.role.as_str());
+        let policy = self.policies.get(caller).or_else(|| self.policies.get(role?));
         let mut here = Here { world: &mut self.world, place, caller, policy, now };
         action::run(service, action, &params, &mut here)
     }

@@ -10,7 +10,7 @@
 //!                     │
 //!                   iam       what the caller's policy lets it do
 //!                     │
-//!                   ec2, kms, rds, sns, sts    one function an action: read all parameters, then act
+//!                   ec2, kms, rds, sns, ssm, sts    one function an action: read all parameters, then act
 //!                     │
 //!                   model     what exists and existed, and what time does to it
 //! ```
@@ -42,6 +42,7 @@ mod sight;
 mod simulator;
 mod skew;
 mod sns;
+mod ssm;
 mod sts;
 #[cfg(test)]
 mod testing;
@@ -54,13 +55,13 @@ pub use iam::{Policy, PolicyError};
 pub use model::database::{Database, DatabaseKind};
 pub use model::db_snapshot::{DbSnapshot, DbSnapshotState};
 pub use model::ids::mix;
-pub use model::image::{Image, ImageDevice, ImageState};
+pub use model::image::{Image, ImageDevice, ImageSource, ImageState};
 pub use model::instance::{Instance, InstanceState};
 pub use model::lock::{Lock, LockMode};
 pub use model::snapshot::{Snapshot, SnapshotState, Source, StorageTier};
 pub use model::tags::Tags;
 pub use model::volume::{Attachment, Volume};
 pub use operator::{OPERATOR, Reply};
-pub use record::{Call, DbDeletion, Deletion, Outcome, Published};
+pub use record::{Call, DbDeletion, Deletion, Deregistration, Outcome, Published};
 pub use sight::Sight;
 pub use simulator::Simulator;

@@ -13,7 +13,7 @@ pub const OPERATOR: &str = "OPERATOR";
 pub struct Reply {
     /// Its HTTP status; 0 if the connection was cut.
     pub status: u16,
-    /// The XML; of KMS, the JSON.
+    /// The XML; of KMS and SSM, the JSON.
     pub body: String,
 }
 
@@ -30,8 +30,8 @@ impl Reply {
 }
 
 impl Simulator {
-    /// Calls an action of `ec2`, `kms`, `rds`, `sns` or `sts` in a region with the key [`OPERATOR`], which is the default
-    /// account's unless it is configured. It goes the way of every call, faults and log included.
+    /// Calls an action of `ec2`, `kms`, `rds`, `sns`, `ssm` or `sts` in a region with the key [`OPERATOR`], which is the
+    /// default account's unless it is configured. It goes the way of every call, faults and log included.
     ///
     /// # Errors
     /// The code and message of an error answer, or that there was none.

@@ -1,6 +1,7 @@
-//! What the simulator remembers for its owner: calls, deletions, published messages.
+//! What the simulator remembers for its owner: calls, deletions, deregistrations, published messages.
 
 use crate::model::db_snapshot::DbSnapshot;
+use crate::model::image::Image;
 use crate::model::snapshot::Snapshot;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -16,7 +17,7 @@ pub struct Call {
     pub account: String,
     /// The region that it was signed for.
     pub region: String,
-    /// The service that it was signed for: `ec2`, `kms`, `rds`, `sns` or `sts`.
+    /// The service that it was signed for: `ec2`, `kms`, `rds`, `sns`, `ssm` or `sts`.
     pub service: String,
     /// Its action, such as `DescribeSnapshots`.
     pub action: String,
@@ -70,6 +71,21 @@ pub struct DbDeletion {
     pub region: String,
     /// The snapshot as it was.
     pub snapshot: DbSnapshot,
+}
+
+/// One deregistered image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deregistration {
+    /// When it was deregistered.
+    pub at: DateTime<Utc>,
+    /// The access key of whoever deregistered it.
+    pub caller: String,
+    /// The account that held it.
+    pub account: String,
+    /// The region that held it.
+    pub region: String,
+    /// The image as it was.
+    pub image: Image,
 }
 
 /// One message published to a topic.

@@ -12,11 +12,12 @@ use crate::model::db_snapshot::DbSnapshot;
 use crate::model::image::Image;
 use crate::model::instance::Instance;
 use crate::model::keys;
+use crate::model::parameter::Parameter;
 use crate::model::region::Region;
 use crate::model::snapshot::{Snapshot, StorageTier};
 use crate::model::volume::Volume;
 use crate::model::{Place, World};
-use crate::record::{Call, DbDeletion, Deletion, Published};
+use crate::record::{Call, DbDeletion, Deletion, Deregistration, Published};
 use crate::sight::Sight;
 use crate::wire::request::Request;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -73,9 +74,39 @@ impl Simulator {
     }
 
     /// Attaches a policy to an access key, in place of the one that it had: from now on calls with this key may do what
-    /// the policy allows, and nothing else. Whoever has no policy may do all.
+    /// the policy allows, and nothing else. Whoever has no policy may do all. A role, named by its ARN, has one for all
+    /// who assume it.
     pub fn attach_policy(&self, access_key: &str, policy: Policy) {
         self.state().policies.insert(access_key.to_owned(), policy);
+    }
+
+    /// Lets an account assume a role, named by its ARN, and makes the role if need be. Of this role, whoever assumes it
+    /// must say this external id from now on, if there is one.
+    pub fn allow_role(&self, role_arn: &str, external_id: Option<&str>, who: &str) {
+        self.change(|world, _| {
+            let role = world.roles.entry(role_arn.to_owned()).or_default();
+            role.external_id = external_id.map(str::to_owned);
+            role.trusts.insert(who.to_owned());
+        });
+    }
+
+    /// Writes a parameter of Systems Manager, of the type `String`; each time is a version more.
+    pub fn put_parameter(&self, account: &str, region: &str, name: &str, value: &str) {
+        let changed_at = self.now();
+        self.change_region(account, region, |_, region| {
+            let version = region.parameters.get(name).map_or(1, |parameter| parameter.version + 1);
+            region.parameters.insert(name.to_owned(), Parameter { value: value.to_owned(), version, changed_at });
+        });
+    }
+
+    /// Lets another account use an image and read its snapshots, if the image exists. Where those are encrypted, their key
+    /// must be shared besides.
+    pub fn share_image(&self, account: &str, region: &str, image: &str, with: &str) {
+        self.change_region(account, region, |_, region| {
+            if let Some(image) = region.images.get_mut(image) {
+                image.shared_with.insert(with.to_owned());
+            }
+        });
     }
 
     /// Makes a KMS key, named by alias or id, or enables it again. A copy that has lost its key stays lost.
@@ -135,6 +166,12 @@ impl Simulator {
     /// Lets every copy that is begun from now on stay `pending` for so long. One of weeks is as good as stuck.
     pub fn set_copy_time(&self, time: Duration) {
         self.change(|world, _| world.copy_time = time);
+    }
+
+    /// Lets the next copies of images, so many, in whatever account and region, end in `failed`, and the copies of their
+    /// snapshots in `error`.
+    pub fn fail_image_copies(&self, times: u32) {
+        self.change(|world, _| world.failing_image_copies = times);
     }
 
     /// Lets every snapshot of a database that is begun from now on be `creating` for so long.
@@ -247,6 +284,11 @@ impl Simulator {
     /// Every snapshot that was ever deleted, the first one first; for those of databases there is [`Self::db_deletions`].
     pub fn deletions(&self) -> Vec<Deletion> {
         self.with_world(|world, _| world.deletions.clone())
+    }
+
+    /// Every image that was ever deregistered, the first one first.
+    pub fn deregistrations(&self) -> Vec<Deregistration> {
+        self.with_world(|world, _| world.deregistrations.clone())
     }
 
     /// Every message that was ever published, the first one first.

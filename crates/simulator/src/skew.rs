@@ -14,7 +14,7 @@ const FORMAT: &str = "%Y%m%dT%H%M%SZ";
 /// The error for a request whose date is too far off. One without a date, such as an operator's, has none.
 ///
 /// EC2 calls an old one expired ("Error codes", `RequestExpired`) and, unconfirmed, does not know the credentials of one
-/// from the future. The others say that the signature does not match, and KMS, as all that speak JSON, that it is invalid.
+/// from the future. The others say that the signature does not match, and those that speak JSON that it is invalid.
 pub(crate) fn refusal(service: Service, now: DateTime<Utc>, request: &Request) -> Option<Error> {
     let date = NaiveDateTime::parse_from_str(request.date.as_deref()?, FORMAT).ok()?.and_utc();
     if (now - date).abs() <= TOLERATED {
@@ -35,7 +35,7 @@ pub(crate) fn refusal(service: Service, now: DateTime<Utc>, request: &Request) -
             format!("Request has expired. Timestamp date is {told}. Current date is {clock}"),
         ),
         Service::Ec2 => Error::new("AuthFailure", "AWS was not able to validate the provided access credentials"),
-        Service::Kms => of_signature("InvalidSignatureException"),
+        Service::Kms | Service::Ssm => of_signature("InvalidSignatureException"),
         Service::Rds | Service::Sns | Service::Sts => of_signature("SignatureDoesNotMatch"),
     })
 }

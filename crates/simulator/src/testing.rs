@@ -105,6 +105,18 @@ pub(crate) fn snapshot(sim: &Simulator, region: &str) -> String {
     id
 }
 
+/// A new image of a snapshot.
+#[track_caller]
+pub(crate) fn image_of(sim: &Simulator, region: &str, name: &str, snapshot: &str) -> String {
+    let params = [
+        ("Name", name),
+        ("RootDeviceName", "/dev/xvda"),
+        ("BlockDeviceMapping.1.DeviceName", "/dev/xvda"),
+        ("BlockDeviceMapping.1.Ebs.SnapshotId", snapshot),
+    ];
+    call(sim, region, "RegisterImage", &params).ok().first("imageId")
+}
+
 /// Calls RDS.
 pub(crate) fn rds(sim: &Simulator, region: &str, action: &str, params: &[(&str, &str)]) -> Reply {
     call_service(sim, "rds", region, action, params)

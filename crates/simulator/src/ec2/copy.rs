@@ -37,25 +37,12 @@ pub(super) fn copy(params: &Params) -> Read {
         destination: params.text("DestinationRegion").map(str::to_owned),
         presigned_url: params.text("PresignedUrl").map(str::to_owned),
     };
-    if !REGIONS.contains(&copy.source.region.as_str()) {
-        return Err(Error::invalid(format!("Invalid source region: {}", copy.source.region)));
-    }
-    if copy.key.is_some() && !copy.encrypted {
-        return Err(Error::new(
-            "InvalidParameterDependency",
-            "The parameter KmsKeyId requires the parameter Encrypted to be set.",
-        ));
-    }
+    check_wish(&copy.source.region, copy.encrypted, copy.key.as_deref())?;
     Ok(act(move |here| {
         check_addresses(here, &copy)?;
         let source = source(here, &copy)?;
-        let most = here.world.copies_at_once;
-        if here.region().copies_under_way() >= most {
-            let message = format!("The number of in-progress copies into this region is limited to {most}.");
-            return Err(Error::new("ResourceLimitExceeded", message));
-        }
-        check_quota(here, 1)?;
-        let key = key(here, &copy, &source);
+        check_room(here, 1)?;
+        let key = key(here, copy.encrypted, copy.key.as_deref(), &source);
         let draft = Draft {
             work: Work::Copy,
             volume_size: source.volume_size,
@@ -68,6 +55,38 @@ pub(super) fn copy(params: &Params) -> Read {
         let made = here.world.begin_snapshot(here.place, here.now, draft);
         Ok(Nodes::new().text("snapshotId", &made.id).and(tag_set(&made.tags)))
     }))
+}
+
+/// Refuses a source that is no region, and a key where nothing is to be encrypted.
+pub(super) fn check_wish(source: &str, encrypted: bool, key: Option<&str>) -> Result<(), Error> {
+    if !REGIONS.contains(&source) {
+        return Err(Error::invalid(format!("Invalid source region: {source}")));
+    }
+    if key.is_some() && !encrypted {
+        return Err(Error::new(
+            "InvalidParameterDependency",
+            "The parameter KmsKeyId requires the parameter Encrypted to be set.",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses more copies into this region than may be in progress, and more snapshots than it may hold.
+pub(super) fn check_room(here: &mut Here<'_>, more: usize) -> Result<(), Error> {
+    let most = here.world.copies_at_once;
+    if here.region().copies_under_way() + more > most {
+        let message = format!("The number of in-progress copies into this region is limited to {most}.");
+        return Err(Error::new("ResourceLimitExceeded", message));
+    }
+    check_quota(here, more)
+}
+
+/// Refuses to copy from a region that does not answer.
+pub(super) fn check_up(here: &Here<'_>, region: &str) -> Result<(), Error> {
+    if here.world.down.contains(region) {
+        return Err(Error::new("Unavailable", format!("The source region {region} does not answer.")));
+    }
+    Ok(())
 }
 
 /// Refuses a destination or a presigned URL that says something else than the call does.
@@ -105,9 +124,7 @@ fn check_addresses(here: &Here<'_>, copy: &Wish) -> Result<(), Error> {
 /// The snapshot to be copied, if it can be.
 fn source(here: &mut Here<'_>, copy: &Wish) -> Result<Snapshot, Error> {
     let Source { region, snapshot: id } = &copy.source;
-    if here.world.down.contains(region) {
-        return Err(Error::new("Unavailable", format!("The source region {region} does not answer.")));
-    }
+    check_up(here, region)?;
     let place = Place::new(&here.place.account, region);
     let source = here.world.readable_snapshot(&place, id)?;
     if source.state != SnapshotState::Completed {
@@ -124,16 +141,19 @@ fn source(here: &mut Here<'_>, copy: &Wish) -> Result<Snapshot, Error> {
 }
 
 /// The ARN of the key that the copy is encrypted with. A copy of an encrypted snapshot is always encrypted.
-fn key(here: &Here<'_>, copy: &Wish, source: &Snapshot) -> Option<String> {
-    let name = copy.key.as_deref().unwrap_or(DEFAULT_KEY);
-    (copy.encrypted || source.encrypted).then(|| keys::arn(here.place, name))
+pub(super) fn key(here: &Here<'_>, encrypted: bool, name: Option<&str>, source: &Snapshot) -> Option<String> {
+    (encrypted || source.encrypted).then(|| keys::arn(here.place, name.unwrap_or(DEFAULT_KEY)))
 }
 
-/// AWS looks at the key, and at what the caller may do with it, only after it has accepted the call.
-fn fate(here: &mut Here<'_>, source: &Snapshot, key: Option<&str>) -> Fate {
+/// AWS looks at the keys, and at what the caller may do with them, only after it has accepted the call.
+pub(super) fn fate(here: &mut Here<'_>, source: &Snapshot, key: Option<&str>) -> Fate {
     let place = here.place;
     let is_usable = key.is_none_or(|key| here.region().can_use_key(place, key));
-    if is_usable && key_rights::may_copy(here, source.kms_key_id.as_deref(), key) {
+    // another account's key must be shared
+    let is_own = source.owner == place.account;
+    let of_source = source.kms_key_id.as_deref().filter(|_| !is_own);
+    let is_readable = of_source.is_none_or(|key| here.world.may_use_key(&place.account, key));
+    if is_usable && is_readable && key_rights::may_copy(here, source.kms_key_id.as_deref(), key) {
         return Fate::Completes;
     }
     Fate::Fails(KEY_NOT_ACCESSIBLE.to_owned())

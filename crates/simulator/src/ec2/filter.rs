@@ -19,6 +19,8 @@ pub(super) struct Filter<T> {
 enum Test<T> {
     Tag(String),
     TagKey,
+    /// A tag of whatever key. Older editions of the API reference have it, and it is told to work still: unconfirmed.
+    TagValue,
     Field(fn(&T) -> Vec<String>),
 }
 
@@ -45,6 +47,7 @@ fn read_one<T: Resource>(params: &Params, member: &str) -> Result<Filter<T>, Err
         (Some((_, look)), _) => Test::Field(*look),
         (None, Some(key)) if T::HAS_TAGS => Test::Tag(key.to_owned()),
         (None, None) if T::HAS_TAGS && name == "tag-key" => Test::TagKey,
+        (None, None) if T::HAS_TAGS && name == "tag-value" => Test::TagValue,
         (None, _) => return Err(Error::invalid(format!("The filter '{name}' is invalid"))),
     };
     Ok(Filter { test, patterns })
@@ -63,6 +66,7 @@ impl<T: Resource> Filter<T> {
         match &self.test {
             Test::Tag(key) => resource.tags().get(key).is_some_and(|value| self.matches(value)),
             Test::TagKey => resource.tags().keys().any(|key| self.matches(key)),
+            Test::TagValue => resource.tags().values().any(|value| self.matches(value)),
             Test::Field(look) => look(resource).iter().any(|value| self.matches(value)),
         }
     }
@@ -167,6 +171,7 @@ mod tests {
             1
         );
         assert_eq!(count(&[("Filter.1.Name", "tag-key"), ("Filter.1.Value.1", "Backup")]), 3);
+        assert_eq!(count(&[("Filter.1.Name", "tag-value"), ("Filter.1.Value.1", "Yes")]), 2);
     }
 
     #[tokio::test(start_paused = true)]

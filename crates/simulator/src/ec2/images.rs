@@ -1,4 +1,5 @@
-//! Images: made, registered, listed, disabled, deregistered.
+//! Images: made, registered, listed, disabled. What copies and deregisters them is in [`super::copy_image`] and
+//! [`super::deregister`].
 
 use crate::action::{Read, act};
 use crate::ec2::devices::{Mapping, mappings};
@@ -8,27 +9,54 @@ use crate::ec2::snapshots::{Wish, begin, description, drafts, is_owner};
 use crate::ec2::{done, tags};
 use crate::model::Here;
 use crate::model::ids::Kind;
-use crate::model::image::{Image, ImageDevice, ImageState};
+use crate::model::image::{Image, ImageDevice, ImageSource, ImageState, public_image};
 use crate::model::instance::InstanceState;
-use crate::model::snapshot::SnapshotState;
+use crate::model::snapshot::{PUBLIC_OWNER_ALIAS, SnapshotState};
 use crate::model::tags::{Tags, tag_set};
 use crate::model::volume::Volume;
 use crate::wire::error::Error;
 use crate::wire::request::Params;
 use crate::wire::response::instant;
 use crate::wire::xml::Nodes;
+use std::collections::BTreeSet;
 
 const NAME_LENGTH: std::ops::RangeInclusive<usize> = 3..=128;
+const HYPERVISOR: &str = "xen";
+const IMAGE_TYPE: &str = "machine";
+const ROOT_DEVICE_TYPE: &str = "ebs";
+/// The code that goes with the reason why an image failed. Unconfirmed: AWS documents none for images.
+const FAILURE: &str = "Client.InternalError";
 
 impl Resource for Image {
     const KIND: Kind = Kind::Image;
     const FIELDS: &'static [Field<Image>] = &[
-        ("image-id", |image| vec![image.id.clone()]),
-        ("name", |image| vec![image.name.clone()]),
-        ("state", |image| vec![image.state.as_str().to_owned()]),
-        ("block-device-mapping.snapshot-id", |image| {
-            image.devices.iter().filter_map(|device| device.snapshot_id.clone()).collect()
+        ("architecture", |image| vec![image.architecture.clone()]),
+        ("block-device-mapping.delete-on-termination", |image| {
+            of_devices(image, |device| Some(device.delete_on_termination.to_string()))
         }),
+        ("block-device-mapping.device-name", |image| of_devices(image, |device| Some(device.name.clone()))),
+        ("block-device-mapping.encrypted", |image| of_devices(image, |device| Some(device.encrypted.to_string()))),
+        ("block-device-mapping.snapshot-id", |image| of_devices(image, |device| device.snapshot_id.clone())),
+        ("block-device-mapping.volume-size", |image| of_devices(image, |device| Some(device.size.to_string()))),
+        ("block-device-mapping.volume-type", |image| of_devices(image, |device| Some(device.volume_type.clone()))),
+        ("creation-date", |image| vec![instant(image.created_at)]),
+        ("description", |image| vec![image.description.clone()]),
+        ("hypervisor", |_| vec![HYPERVISOR.to_owned()]),
+        ("image-id", |image| vec![image.id.clone()]),
+        ("image-type", |_| vec![IMAGE_TYPE.to_owned()]),
+        ("is-public", |image| vec![image.is_public().to_string()]),
+        ("name", |image| vec![image.name.clone()]),
+        ("owner-alias", |image| image.is_public().then(|| PUBLIC_OWNER_ALIAS.to_owned()).into_iter().collect()),
+        ("owner-id", |image| vec![image.owner.clone()]),
+        ("root-device-name", |image| vec![image.root_device.clone()]),
+        ("root-device-type", |_| vec![ROOT_DEVICE_TYPE.to_owned()]),
+        ("source-image-id", |image| image.source.iter().map(|source| source.image.clone()).collect()),
+        ("source-image-region", |image| image.source.iter().map(|source| source.region.clone()).collect()),
+        ("source-instance-id", |image| image.source_instance.iter().cloned().collect()),
+        ("state", |image| vec![image.state.as_str().to_owned()]),
+        ("state-reason-code", |image| image.state_message.iter().map(|_| FAILURE.to_owned()).collect()),
+        ("state-reason-message", |image| image.state_message.iter().cloned().collect()),
+        ("virtualization-type", |image| vec![image.virtualization_type.clone()]),
     ];
 
     fn id(&self) -> &str {
@@ -75,12 +103,16 @@ pub(super) fn create(params: &Params) -> Read {
             name,
             description,
             state: ImageState::Pending,
+            state_message: None,
             created_at: here.now,
             architecture: "x86_64".to_owned(),
             virtualization_type: "hvm".to_owned(),
             root_device,
             devices,
             source_instance: Some(instance_id),
+            // "Identify the source AMI used to create a new AMI": the one that the instance was started from
+            source: Some(ImageSource { region: here.place.region.clone(), image: instance.image_id.clone() }),
+            shared_with: BTreeSet::new(),
             tags: image_tags,
         };
         Ok(put(here, image))
@@ -109,12 +141,15 @@ pub(super) fn register(params: &Params) -> Read {
             name,
             description,
             state: ImageState::Available,
+            state_message: None,
             created_at: here.now,
             architecture,
             virtualization_type,
             root_device,
             devices,
             source_instance: None,
+            source: None,
+            shared_with: BTreeSet::new(),
             tags: image_tags,
         };
         Ok(put(here, image))
@@ -130,13 +165,21 @@ pub(super) fn describe(params: &Params) -> Read {
     Ok(act(move |here| {
         let page_size = here.world.page_size;
         let own = here.place.account.clone();
+        let foreign = foreign(here);
         let is_shown = |image: &Image| {
             (disabled_too || image.state != ImageState::Disabled)
                 && (owners.is_empty() || owners.iter().any(|owner| is_owner(owner, &image.owner, &own)))
         };
-        let (images, next) = listing.pick(page_size, here.region().images.values(), is_shown)?;
+        let all = here.region().images.values().chain(&foreign);
+        let (images, next) = listing.pick(page_size, all, is_shown)?;
         Ok(Nodes::new().items("imagesSet", images.into_iter().map(shape)).maybe("nextToken", next))
     }))
+}
+
+/// The images of others that the caller may read, without their tags, which one account never sees of another.
+fn foreign(here: &Here<'_>) -> Vec<Image> {
+    let shared = here.world.shared_images(here.place).map(|image| Image { tags: Tags::new(), ..image.clone() });
+    shared.chain([public_image(&here.place.region)]).collect()
 }
 
 pub(super) fn disable(params: &Params) -> Read {
@@ -151,22 +194,13 @@ pub(super) fn disable(params: &Params) -> Read {
     }))
 }
 
-pub(super) fn deregister(params: &Params) -> Read {
-    let id = Kind::Image.check(params.required("ImageId")?)?;
-    Ok(act(move |here| {
-        let region = here.region();
-        region.image(&id)?;
-        region.images.remove(&id);
-        Ok(done())
-    }))
-}
-
 /// The error for an image that is there and cannot be used. Source: "Error codes for the Amazon EC2 API".
 pub(super) fn unavailable(id: &str) -> Error {
     Error::new("InvalidAMIID.Unavailable", format!("The image ID '{id}' is not available"))
 }
 
-fn name(params: &Params) -> Result<String, Error> {
+/// The name that a call gives.
+pub(super) fn name(params: &Params) -> Result<String, Error> {
     let name = params.required("Name")?;
     if NAME_LENGTH.contains(&name.chars().count()) {
         return Ok(name.to_owned());
@@ -174,7 +208,8 @@ fn name(params: &Params) -> Result<String, Error> {
     Err(Error::new("InvalidAMIName.Malformed", format!("AMI names must be {NAME_LENGTH:?} characters long")))
 }
 
-fn check_name(here: &mut Here<'_>, name: &str) -> Result<(), Error> {
+/// Refuses a name that another image of the caller's has.
+pub(super) fn check_name(here: &mut Here<'_>, name: &str) -> Result<(), Error> {
     match here.region().images.values().find(|image| image.name == name) {
         None => Ok(()),
         Some(image) => {
@@ -188,6 +223,10 @@ fn put(here: &mut Here<'_>, image: Image) -> Nodes {
     let nodes = Nodes::new().text("imageId", &image.id);
     here.region().images.insert(image.id.clone(), image);
     nodes
+}
+
+fn of_devices(image: &Image, look: impl Fn(&ImageDevice) -> Option<String>) -> Vec<String> {
+    image.devices.iter().filter_map(look).collect()
 }
 
 /// A device of an image that is made of an instance.
@@ -233,18 +272,27 @@ fn shape(image: &Image) -> Nodes {
         .text("imageState", image.state.as_str())
         .text("imageOwnerId", &image.owner)
         .text("creationDate", instant(image.created_at))
-        .text("isPublic", false)
+        .text("isPublic", image.is_public())
         .text("architecture", &image.architecture)
-        .text("imageType", "machine")
+        .text("imageType", IMAGE_TYPE)
         .text("name", &image.name)
         .text("description", &image.description)
-        .text("rootDeviceType", "ebs")
+        .text("rootDeviceType", ROOT_DEVICE_TYPE)
         .text("rootDeviceName", &image.root_device)
         .items("blockDeviceMapping", image.devices.iter().map(shape_device))
         .text("virtualizationType", &image.virtualization_type)
         .and(tag_set(&image.tags))
-        .text("hypervisor", "xen")
+        .text("hypervisor", HYPERVISOR)
+        .maybe("imageOwnerAlias", image.is_public().then_some(PUBLIC_OWNER_ALIAS))
         .maybe("sourceInstanceId", image.source_instance.as_ref())
+        .maybe("sourceImageId", image.source.as_ref().map(|source| &source.image))
+        .maybe("sourceImageRegion", image.source.as_ref().map(|source| &source.region))
+        .and(image.state_message.as_deref().map(shape_failure).unwrap_or_default())
+}
+
+/// Why an image failed.
+fn shape_failure(message: &str) -> Nodes {
+    Nodes::new().nest("stateReason", Nodes::new().text("code", FAILURE).text("message", message))
 }
 
 fn shape_device(device: &ImageDevice) -> Nodes {
@@ -258,126 +306,5 @@ fn shape_device(device: &ImageDevice) -> Nodes {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::testing::{ACCOUNT, Look as _, call, instance, instance_with_data, simulator, snapshot, volume};
-    use crate::{ImageState, Simulator, Tags};
-    use std::time::Duration;
-
-    const REGION: &str = "us-east-1";
-
-    fn registered(sim: &Simulator, snapshot: &str) -> String {
-        let params = [
-            ("Name", "web"),
-            ("RootDeviceName", "/dev/xvda"),
-            ("BlockDeviceMapping.1.DeviceName", "/dev/xvda"),
-            ("BlockDeviceMapping.1.Ebs.SnapshotId", snapshot),
-        ];
-        call(sim, REGION, "RegisterImage", &params).ok().first("imageId")
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_image_holds_its_snapshot_even_when_disabled() {
-        let sim = simulator();
-        let snapshot = snapshot(&sim, REGION);
-        let image = registered(&sim, &snapshot);
-        let delete = || call(&sim, REGION, "DeleteSnapshot", &[("SnapshotId", &snapshot)]);
-        assert_eq!(delete().code(), "InvalidSnapshot.InUse");
-        assert!(delete().body.contains(&image));
-        call(&sim, REGION, "DisableImage", &[("ImageId", &image)]).ok();
-        assert_eq!(delete().code(), "InvalidSnapshot.InUse");
-        call(&sim, REGION, "DeregisterImage", &[("ImageId", &image)]).ok();
-        delete().ok();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_disabled_image_is_listed_only_on_demand() {
-        let sim = simulator();
-        let snapshot = snapshot(&sim, REGION);
-        let image = registered(&sim, &snapshot);
-        call(&sim, REGION, "DisableImage", &[("ImageId", &image)]).ok();
-        let filter = [
-            ("Filter.1.Name", "block-device-mapping.snapshot-id"),
-            ("Filter.1.Value.1", snapshot.as_str()),
-            ("IncludeDisabled", "true"),
-        ];
-        let list = |params: &[(&str, &str)]| call(&sim, REGION, "DescribeImages", params).ok().texts("imageId");
-        assert!(list(&filter[..2]).is_empty());
-        assert_eq!(list(&filter), [image]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_image_of_an_instance_has_snapshots_of_all_its_volumes() {
-        let sim = simulator();
-        let instance = instance(&sim, REGION);
-        let params = [("InstanceId", instance.as_str()), ("Name", "web")];
-        let image = call(&sim, REGION, "CreateImage", &params).ok().first("imageId");
-        let snapshots = sim.snapshots(ACCOUNT, REGION);
-        assert_eq!(snapshots.len(), 1);
-        assert_eq!(snapshots[0].description, format!("Created by CreateImage({instance}) for {image}"));
-        assert_eq!(snapshots[0].tags, Tags::new());
-        assert_eq!(call(&sim, REGION, "CreateImage", &params).code(), "InvalidAMIName.Duplicate");
-    }
-
-    /// Makes an image of an instance with two volumes, of which one fails its next snapshots, and checks how it ends.
-    #[track_caller]
-    fn check(failures: u32, expected: ImageState, name: &str) {
-        let sim = simulator();
-        let (instance, data) = instance_with_data(&sim, REGION);
-        sim.fail_snapshots_of(&data, failures);
-        let image =
-            call(&sim, REGION, "CreateImage", &[("InstanceId", &instance), ("Name", "web")]).ok().first("imageId");
-        let launch = [("ImageId", image.as_str()), ("MinCount", "1"), ("MaxCount", "1")];
-        let state = || call(&sim, REGION, "DescribeImages", &[]).ok().first("imageState");
-        assert_eq!((state().as_str(), sim.images(ACCOUNT, REGION)[0].state), ("pending", ImageState::Pending));
-        assert_eq!(call(&sim, REGION, "RunInstances", &launch).code(), "InvalidAMIID.Unavailable");
-        assert_eq!(call(&sim, REGION, "DisableImage", &[("ImageId", &image)]).code(), "InvalidAMIID.Unavailable");
-        sim.skip(Duration::from_secs(59));
-        assert_eq!(state(), "pending");
-        sim.skip(Duration::from_secs(1));
-        assert_eq!((state().as_str(), sim.images(ACCOUNT, REGION)[0].state), (name, expected));
-        let launched = call(&sim, REGION, "RunInstances", &launch).status == 200;
-        assert_eq!(launched, expected == ImageState::Available);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_image_is_pending_until_its_snapshots_are_made() {
-        check(0, ImageState::Available, "available");
-        check(1, ImageState::Failed, "failed");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_snapshots_of_an_image_are_taken_like_any_other() {
-        let sim = simulator();
-        let (instance, data) = instance_with_data(&sim, REGION);
-        let create = || call(&sim, REGION, "CreateImage", &[("InstanceId", &instance), ("Name", "web")]);
-        let snapshot = || call(&sim, REGION, "CreateSnapshot", &[("VolumeId", &data)]);
-        let count = || sim.snapshots(ACCOUNT, REGION).len();
-        sim.refuse_snapshots_of(&data, "IncorrectState");
-        assert_eq!(create().code(), "IncorrectState");
-        sim.allow_snapshots_of(&data);
-        snapshot().ok();
-        assert_eq!(create().code(), "SnapshotCreationPerVolumeRateExceeded");
-        assert_eq!((count(), sim.images(ACCOUNT, REGION).len()), (1, 0), "all or nothing");
-        sim.skip(Duration::from_secs(15));
-        create().ok();
-        assert_eq!(count(), 3);
-        assert_eq!(snapshot().code(), "SnapshotCreationPerVolumeRateExceeded", "the image's counts");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_image_is_registered_of_completed_snapshots_at_once() {
-        let sim = simulator();
-        let volume = volume(&sim, REGION);
-        let pending = call(&sim, REGION, "CreateSnapshot", &[("VolumeId", &volume)]).ok().first("snapshotId");
-        let params = [
-            ("Name", "web"),
-            ("RootDeviceName", "/dev/xvda"),
-            ("BlockDeviceMapping.1.DeviceName", "/dev/xvda"),
-            ("BlockDeviceMapping.1.Ebs.SnapshotId", pending.as_str()),
-        ];
-        assert_eq!(call(&sim, REGION, "RegisterImage", &params).code(), "IncorrectState");
-        sim.skip(Duration::from_mins(1));
-        registered(&sim, &pending);
-        assert_eq!(sim.images(ACCOUNT, REGION)[0].state, ImageState::Available);
-    }
-}
+#[path = "images_tests.rs"]
+mod tests;

@@ -1,12 +1,13 @@
 //! What all describes have in common: ids, filters, pages.
 
 use crate::ec2::filter::{self, Field, Filter};
-use crate::ec2::page::Page;
+use crate::ec2::page::{PAGE_SIZES, Page};
 use crate::model::ids::Kind;
 use crate::model::tags::Tags;
 use crate::wire::error::Error;
 use crate::wire::request::Params;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 /// Something that can be listed.
 pub(super) trait Resource: Sized + 'static {
@@ -16,6 +17,8 @@ pub(super) trait Resource: Sized + 'static {
     const FIELDS: &'static [Field<Self>];
     /// Whether it can be filtered by tags.
     const HAS_TAGS: bool = true;
+    /// How many results a caller may ask for at once.
+    const PAGE_SIZES: RangeInclusive<usize> = PAGE_SIZES;
 
     fn id(&self) -> &str;
     fn tags(&self) -> &Tags;
@@ -35,9 +38,10 @@ impl<T: Resource> Listing<T> {
             Kind::Volume => "VolumeId",
             Kind::Snapshot => "SnapshotId",
             Kind::Image => "ImageId",
+            Kind::LaunchTemplate => "LaunchTemplateId",
         };
         let ids = params.list(name).into_iter().map(|id| T::KIND.check(id)).collect::<Result<_, _>>()?;
-        Ok(Listing { ids, filters: filter::read(params)?, page: Page::read(params)? })
+        Ok(Listing { ids, filters: filter::read(params)?, page: Page::read(params, &T::PAGE_SIZES)? })
     }
 
     /// Whether it asks for certain ids. An empty list of ids means all.

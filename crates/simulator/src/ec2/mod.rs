@@ -2,12 +2,15 @@
 
 mod asks;
 mod copy;
+mod copy_image;
+mod deregister;
 mod devices;
 mod filter;
 mod images;
 mod instances;
 mod key_rights;
 mod launch;
+mod launch_templates;
 mod listing;
 mod locks;
 pub(crate) mod page;
@@ -48,7 +51,13 @@ pub(crate) fn read(action: &str, params: &Params) -> Read {
         "RegisterImage" => images::register(params),
         "DescribeImages" => images::describe(params),
         "DisableImage" => images::disable(params),
-        "DeregisterImage" => images::deregister(params),
+        "DeregisterImage" => deregister::deregister(params),
+        "CopyImage" => copy_image::copy(params),
+        "CreateLaunchTemplate" => launch_templates::create(params),
+        "CreateLaunchTemplateVersion" => launch_templates::create_version(params),
+        "DescribeLaunchTemplates" => launch_templates::describe(params),
+        "DescribeLaunchTemplateVersions" => launch_templates::describe_versions(params),
+        "DeleteLaunchTemplate" => launch_templates::delete(params),
         "CreateTags" => tags::create(params),
         "DeleteTags" => tags::delete(params),
         "DescribeRegions" => regions::describe(params),

@@ -2,9 +2,10 @@
 
 use crate::wire::error::Error;
 use crate::wire::request::Params;
+use std::ops::RangeInclusive;
 
-/// Source: the API model; one rule for all describes here, the strictest of theirs.
-const PAGE_SIZES: std::ops::RangeInclusive<usize> = 5..=1000;
+/// Source: the API model; one rule for all describes here that have none of their own, the strictest of theirs.
+pub(super) const PAGE_SIZES: RangeInclusive<usize> = 5..=1000;
 
 /// The page that a request asks for.
 pub(super) struct Page {
@@ -15,11 +16,11 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn read(params: &Params) -> Result<Page, Error> {
+    pub(super) fn read(params: &Params, sizes: &RangeInclusive<usize>) -> Result<Page, Error> {
         let most = params.parsed::<usize>("MaxResults")?;
-        if let Some(most) = most.filter(|most| !PAGE_SIZES.contains(most)) {
+        if let Some(most) = most.filter(|most| !sizes.contains(most)) {
             return Err(Error::invalid(format!(
-                "Value ( {most} ) for parameter maxResults is invalid. Expecting a value in {PAGE_SIZES:?}."
+                "Value ( {most} ) for parameter maxResults is invalid. Expecting a value in {sizes:?}."
             )));
         }
         let fingerprint = params.fingerprint();

@@ -117,34 +117,37 @@ pub(super) fn describe(params: &Params) -> Read {
 
 pub(super) fn delete(params: &Params) -> Read {
     let id = Kind::Snapshot.check(params.required("SnapshotId")?)?;
-    Ok(act(move |here| {
-        let now = here.now;
-        let snapshot = here.own_snapshot(&id)?.clone();
-        let region = here.region();
-        // whether the image is registered, deprecated or disabled makes no difference
-        if let Some(image) = region.images.values().find(|image| image.uses(&id)) {
-            let message = format!("The snapshot {id} is currently in use by {}", image.id);
-            return Err(Error::new("InvalidSnapshot.InUse", message));
-        }
-        if snapshot.is_locked(now) {
-            // unconfirmed: AWS does not document the code
-            return Err(Error::new("SnapshotLocked", format!("The snapshot {id} is locked.")));
-        }
-        region.snapshots.remove(&id);
-        // a pending one goes on counting as concurrent until its time
-        if snapshot.state == SnapshotState::Error {
-            region.under_way.remove(&id);
-        }
-        let Here { world, place, caller, .. } = here;
-        world.deletions.push(Deletion {
-            at: now,
-            caller: String::from(*caller),
-            account: place.account.clone(),
-            region: place.region.clone(),
-            snapshot,
-        });
-        Ok(done())
-    }))
+    Ok(act(move |here| remove(here, &id).map(|()| done())))
+}
+
+/// Deletes a snapshot, if nothing holds it.
+pub(super) fn remove(here: &mut Here<'_>, id: &str) -> Result<(), Error> {
+    let now = here.now;
+    let snapshot = here.own_snapshot(id)?.clone();
+    let region = here.region();
+    // whether the image is registered, deprecated or disabled makes no difference
+    if let Some(image) = region.images.values().find(|image| image.uses(id)) {
+        let message = format!("The snapshot {id} is currently in use by {}", image.id);
+        return Err(Error::new("InvalidSnapshot.InUse", message));
+    }
+    if snapshot.is_locked(now) {
+        // unconfirmed: AWS does not document the code
+        return Err(Error::new("SnapshotLocked", format!("The snapshot {id} is locked.")));
+    }
+    region.snapshots.remove(id);
+    // a pending one goes on counting as concurrent until its time
+    if snapshot.state == SnapshotState::Error {
+        region.under_way.remove(id);
+    }
+    let Here { world, place, caller, .. } = here;
+    world.deletions.push(Deletion {
+        at: now,
+        caller: String::from(*caller),
+        account: place.account.clone(),
+        region: place.region.clone(),
+        snapshot,
+    });
+    Ok(())
 }
 
 /// The description that a call gives.

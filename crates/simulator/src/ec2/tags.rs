@@ -96,6 +96,7 @@ pub(super) fn resource_type(kind: Kind) -> &'static str {
         Kind::Volume => "volume",
         Kind::Snapshot => "snapshot",
         Kind::Image => "image",
+        Kind::LaunchTemplate => "launch-template",
     }
 }
 

@@ -5,7 +5,7 @@ use super::ask::Context;
 use super::pattern::{ArnPattern, Glob};
 
 /// The keys that have one value at most.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
     "aws:requestedregion",
     "aws:principalaccount",
     "aws:resourceaccount",
@@ -18,6 +18,8 @@ const KEYS: [&str; 12] = [
     "kms:requestalias",
     "kms:viaservice",
     "rds:tagsfromrequest",
+    "sts:externalid",
+    "sts:rolesessionname",
 ];
 /// What the keys begin with that go on with the key of a tag, and have its value.
 const OF_TAGS: [&str; 9] = [

@@ -26,7 +26,8 @@ use thiserror::Error;
 ///   `aws:PrincipalAccount`, `aws:ResourceAccount` (not of EC2), `ec2:ResourceTag/…`, `ec2:CreateAction`, `ec2:Owner`,
 ///   `ec2:ParentVolume`, `ec2:Region`, `kms:CallerAccount`, `kms:GrantIsForAWSResource`, `kms:RequestAlias`,
 ///   `kms:ViaService`, `rds:req-tag/…`, `rds:TagsFromRequest`, and of RDS's resources `rds:db-tag/…`,
-///   `rds:cluster-tag/…`, `rds:snapshot-tag/…`, `rds:cluster-snapshot-tag/…` and `rds:og-tag/…`;
+///   `rds:cluster-tag/…`, `rds:snapshot-tag/…`, `rds:cluster-snapshot-tag/…` and `rds:og-tag/…`, `sts:ExternalId`,
+///   `sts:RoleSessionName`;
 /// - `${*}`, `${?}` and `${$}` stand for the characters in them, and any other `${…}` must be replaced beforehand.
 ///
 /// Source: "IAM JSON policy element reference".

@@ -9,6 +9,7 @@ pub(crate) enum Kind {
     Volume,
     Snapshot,
     Image,
+    LaunchTemplate,
 }
 
 impl Kind {
@@ -19,12 +20,14 @@ impl Kind {
             Kind::Volume => "vol",
             Kind::Snapshot => "snap",
             Kind::Image => "ami",
+            Kind::LaunchTemplate => "lt",
         }
     }
 
     /// The kind of a well-formed id.
     pub(crate) fn of(id: &str) -> Option<Kind> {
-        [Kind::Instance, Kind::Volume, Kind::Snapshot, Kind::Image].into_iter().find(|kind| kind.is_well_formed(id))
+        let all = [Kind::Instance, Kind::Volume, Kind::Snapshot, Kind::Image, Kind::LaunchTemplate];
+        all.into_iter().find(|kind| kind.is_well_formed(id))
     }
 
     /// Reads an id of this kind: eight or seventeen hexadecimal digits.
@@ -39,6 +42,7 @@ impl Kind {
             Kind::Volume => "InvalidVolumeID.Malformed",
             Kind::Snapshot => "InvalidSnapshotID.Malformed",
             Kind::Image => "InvalidAMIID.Malformed",
+            Kind::LaunchTemplate => "InvalidLaunchTemplateId.Malformed",
         };
         Err(Error::new(code, format!("Invalid id: \"{id}\" (expecting \"{}-...\")", self.prefix())))
     }
@@ -52,6 +56,10 @@ impl Kind {
             Kind::Volume => Error::new("InvalidVolume.NotFound", format!("The volume '{id}' does not exist.")),
             Kind::Snapshot => Error::new("InvalidSnapshot.NotFound", format!("The snapshot '{id}' does not exist.")),
             Kind::Image => Error::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist")),
+            Kind::LaunchTemplate => Error::new(
+                "InvalidLaunchTemplateId.NotFound",
+                format!("The specified launch template, with template ID {id}, does not exist."),
+            ),
         }
     }
 

@@ -6,16 +6,19 @@ pub(crate) mod ids;
 pub(crate) mod image;
 pub(crate) mod instance;
 pub(crate) mod keys;
+pub(crate) mod launch_template;
 pub(crate) mod lock;
+pub(crate) mod parameter;
 mod past;
 pub(crate) mod region;
+pub(crate) mod session;
 pub(crate) mod snapshot;
 pub(crate) mod tags;
 pub(crate) mod volume;
 
 use crate::config::Config;
 use crate::iam::Policy;
-use crate::record::{DbDeletion, Deletion, Published};
+use crate::record::{DbDeletion, Deletion, Deregistration, Published};
 use crate::wire::error::Error;
 use chrono::{DateTime, Utc};
 use database::{DbKey, RdsSettings};
@@ -23,6 +26,7 @@ use ids::Ids;
 use keys::RDS_KEY;
 use past::Past;
 use region::Region;
+use session::{Role, Session};
 use snapshot::{PUBLIC_OWNER, Snapshot, public};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -78,10 +82,17 @@ pub(crate) struct World {
     pub(crate) refusals: BTreeMap<String, String>,
     /// Volumes whose next snapshots end in `error`, and how many of them.
     pub(crate) failures: BTreeMap<String, u32>,
+    /// How many of the next copies of images fail.
+    pub(crate) failing_image_copies: u32,
+    /// By ARN.
+    pub(crate) roles: BTreeMap<String, Role>,
+    /// By access key.
+    pub(crate) sessions: BTreeMap<String, Session>,
     /// Regions that do not answer.
     pub(crate) down: BTreeSet<String>,
     pub(crate) deletions: Vec<Deletion>,
     pub(crate) db_deletions: Vec<DbDeletion>,
+    pub(crate) deregistrations: Vec<Deregistration>,
     pub(crate) published: Vec<Published>,
     /// How much has changed so far.
     pub(crate) changes: u64,
@@ -111,9 +122,13 @@ impl World {
             },
             refusals: BTreeMap::new(),
             failures: BTreeMap::new(),
+            failing_image_copies: 0,
+            roles: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             down: BTreeSet::new(),
             deletions: Vec::new(),
             db_deletions: Vec::new(),
+            deregistrations: Vec::new(),
             published: Vec::new(),
             changes: 0,
             regions: BTreeMap::new(),

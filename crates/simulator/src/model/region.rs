@@ -7,6 +7,8 @@ use crate::model::ids::Kind;
 use crate::model::image::{Image, ImageState};
 use crate::model::instance::{Instance, InstanceState};
 use crate::model::keys::{self, DEFAULT_KEY, Key};
+use crate::model::launch_template::LaunchTemplate;
+use crate::model::parameter::Parameter;
 use crate::model::snapshot::{Fate, Snapshot, SnapshotState, Work};
 use crate::model::tags::Tags;
 use crate::model::volume::{Attachment, Volume};
@@ -21,6 +23,7 @@ pub(crate) struct Region {
     pub(crate) volumes: BTreeMap<String, Volume>,
     pub(crate) snapshots: BTreeMap<String, Snapshot>,
     pub(crate) images: BTreeMap<String, Image>,
+    pub(crate) launch_templates: BTreeMap<String, LaunchTemplate>,
     /// By snapshot: what counts as concurrent. A pending snapshot that was deleted counts until its time, and one in
     /// `error` until it is deleted.
     pub(crate) under_way: BTreeMap<String, Work>,
@@ -28,6 +31,10 @@ pub(crate) struct Region {
     pub(crate) keys: BTreeMap<String, Key>,
     /// By action and client token: the ids of what the first such call made.
     pub(crate) client_tokens: BTreeMap<(&'static str, String), Vec<String>>,
+    /// By client token: what the first call of `CopyImage` asked for, as a number, and the image that it made.
+    pub(crate) copied_images: BTreeMap<String, (u64, String)>,
+    /// By name.
+    pub(crate) parameters: BTreeMap<String, Parameter>,
     /// By ARN: the subscriptions of a topic, as protocol and endpoint.
     pub(crate) topics: BTreeMap<String, Vec<(String, String)>>,
     /// By kind and identifier.
@@ -55,6 +62,10 @@ impl Region {
         self.images.get_mut(id).ok_or_else(|| Kind::Image.not_found(id))
     }
 
+    pub(crate) fn launch_template(&mut self, id: &str) -> Result<&mut LaunchTemplate, Error> {
+        self.launch_templates.get_mut(id).ok_or_else(|| Kind::LaunchTemplate.not_found(id))
+    }
+
     /// The tags of a resource of whatever kind.
     pub(crate) fn tags(&mut self, id: &str) -> Result<&mut Tags, Error> {
         match Kind::of(id) {
@@ -62,6 +73,7 @@ impl Region {
             Some(Kind::Volume) => Ok(&mut self.volume(id)?.tags),
             Some(Kind::Snapshot) => Ok(&mut self.snapshot(id)?.tags),
             Some(Kind::Image) => Ok(&mut self.image(id)?.tags),
+            Some(Kind::LaunchTemplate) => Ok(&mut self.launch_template(id)?.tags),
             None => Err(Error::new("InvalidID", format!("The ID '{id}' is not valid"))),
         }
     }
@@ -135,11 +147,11 @@ impl Region {
         let waits = |image: &&mut Image| image.state == ImageState::Pending && image.uses(snapshot);
         for image in self.images.values_mut().filter(waits) {
             let ids = image.devices.iter().filter_map(|device| device.snapshot_id.as_ref());
-            let states: Vec<SnapshotState> =
-                ids.filter_map(|id| self.snapshots.get(id)).map(|snapshot| snapshot.state).collect();
-            if states.contains(&SnapshotState::Error) {
+            let made: Vec<&Snapshot> = ids.filter_map(|id| self.snapshots.get(id)).collect();
+            if let Some(lost) = made.iter().find(|one| one.state == SnapshotState::Error) {
                 image.state = ImageState::Failed;
-            } else if !states.contains(&SnapshotState::Pending) {
+                image.state_message.clone_from(&lost.state_message);
+            } else if made.iter().all(|one| one.state != SnapshotState::Pending) {
                 image.state = ImageState::Available;
             }
         }

@@ -385,3 +385,19 @@ async fn what_is_under_the_key_of_rds_may_be_read_by_everyone_in_the_account() {
     attach(&sim, &statements);
     copy(&sim, REGION, &source, "failsafe-1", &[("KmsKeyId", "alias/failsafe")]).ok();
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_automated_snapshot_is_tagged_by_whom_a_policy_lets() {
+    let sim = simulator();
+    let automated = arn(&format!("snapshot:{}", database(&sim, &[])));
+    let tag = |key: &str| {
+        let params = [("ResourceName", automated.as_str()), ("Tags.Tag.1.Key", key), ("Tags.Tag.1.Value", "x")];
+        ask(&sim, REGION, "AddTagsToResource", &params)
+    };
+    let condition = r#""ForAllValues:StringLike": {"aws:TagKeys": "Sync-*"}"#;
+    attach(&sim, &[&allow("AddTagsToResource", &arn("snapshot:sync-*"), condition)]);
+    assert_eq!(tag("Sync-us-west-2").code(), DENIED, "another snapshot");
+    attach(&sim, &[&allow("AddTagsToResource", &arn("snapshot:rds:*"), condition)]);
+    assert_eq!(tag("Type").code(), DENIED, "another key");
+    tag("Sync-us-west-2").ok();
+}

@@ -47,7 +47,7 @@ pub(super) fn add(params: &Params) -> Read {
         return Err(Error::missing("Tags"));
     }
     Ok(act(move |here| {
-        let tags = own_tags(here, &resource)?;
+        let tags = tags_of(here, &resource)?;
         *tags = tags::merged(tags, &new)?;
         Ok(Nodes::new())
     }))
@@ -60,7 +60,7 @@ pub(super) fn remove(params: &Params) -> Read {
         return Err(Error::missing("TagKeys"));
     }
     Ok(act(move |here| {
-        own_tags(here, &resource)?.retain(|key, _| !keys.contains(key));
+        tags_of(here, &resource)?.retain(|key, _| !keys.contains(key));
         Ok(Nodes::new())
     }))
 }
@@ -78,19 +78,10 @@ impl Named {
     }
 }
 
-/// The tags of something that a caller may tag: of no automated snapshot, which is our reading, and unconfirmed.
-fn own_tags<'a>(here: &'a mut Here<'_>, named: &Named) -> Result<&'a mut Tags, Error> {
-    for kind in [Instance, Cluster] {
-        let is_meant = named.resource == kind.of_snapshots() && named.place == *here.place;
-        let found = here.region().db_snapshots.get(&(kind, named.id.clone()));
-        if is_meant && found.is_some_and(|snapshot| snapshot.is_automated) {
-            return Err(words(kind).bad_snapshot("Tags cannot be written to an automated snapshot."));
-        }
-    }
-    tags_of(here, named)
-}
-
 /// The tags of a database or a snapshot of the caller's, in the region that was called.
+///
+/// An automated snapshot is as good as any other: "ARNs in Amazon RDS" has those of automated ones, `snapshot:rds:…`, and
+/// `AddTagsToResource` excepts none. That AWS takes them is unconfirmed.
 fn tags_of<'a>(here: &'a mut Here<'_>, named: &Named) -> Result<&'a mut Tags, Error> {
     if named.place != *here.place {
         // unconfirmed: AWS does not document the code
@@ -121,8 +112,8 @@ fn tags_of<'a>(here: &'a mut Here<'_>, named: &Named) -> Result<&'a mut Tags, Er
 
 #[cfg(test)]
 mod tests {
+    use crate::Simulator;
     use crate::testing::{ACCOUNT, Look as _, Reply, call_service, database, simulator};
-    use crate::{DatabaseKind, Simulator};
     use std::time::Duration;
 
     const REGION: &str = "us-east-1";
@@ -174,13 +165,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_automated_snapshot_cannot_be_tagged() {
+    async fn an_automated_snapshot_is_tagged_like_any_other() {
         let sim = simulator();
         database(&sim, REGION, "orders", &[]);
         sim.skip(Duration::from_mins(5));
-        let automated = sim.db_snapshots(ACCOUNT, REGION).remove(0);
-        assert!(automated.is_automated && automated.kind == DatabaseKind::Instance);
-        assert_eq!(add(&sim, &automated.arn, "a", "b").code(), "InvalidDBSnapshotState");
-        call_service(&sim, "rds", REGION, "ListTagsForResource", &[("ResourceName", &automated.arn)]).ok();
+        let automated = || sim.db_snapshots(ACCOUNT, REGION).remove(0);
+        let arn = automated().arn;
+        assert!(automated().is_automated && arn.contains(":snapshot:rds:orders-"), "{arn}");
+        add(&sim, &arn, "Sync-us-west-2", "20261121050500+0000 / arn:aws:rds:us-west-2:123456789012:snapshot:x").ok();
+        let told = call_service(&sim, "rds", REGION, "ListTagsForResource", &[("ResourceName", &arn)]).ok();
+        assert_eq!((told.texts("Key"), automated().tags.len()), (tags(["Sync-us-west-2"]), 1));
+        let keys = [("ResourceName", arn.as_str()), ("TagKeys.member.1", "Sync-us-west-2")];
+        call_service(&sim, "rds", REGION, "RemoveTagsFromResource", &keys).ok();
+        assert!(automated().tags.is_empty());
     }
 }

@@ -60,18 +60,18 @@ impl Error {
     /// What a service answers to too many calls.
     pub(crate) fn throttled(service: Service) -> Error {
         match service {
-            Service::Ec2 | Service::Sns | Service::Sts => Error::new("RequestLimitExceeded", "Request limit exceeded."),
-            Service::Kms => Error::new("ThrottlingException", "Rate exceeded"),
-            Service::Rds => Error::new("Throttling", "Rate exceeded"),
+            Service::Ec2 | Service::Sns => Error::new("RequestLimitExceeded", "Request limit exceeded."),
+            Service::Kms | Service::Ssm => Error::new("ThrottlingException", "Rate exceeded"),
+            Service::Rds | Service::Sts => Error::new("Throttling", "Rate exceeded"),
         }
     }
 
     /// What a service answers to a caller who may do nothing at all.
     pub(crate) fn denied(service: Service) -> Error {
         let code = match service {
-            Service::Ec2 | Service::Sns | Service::Sts => "UnauthorizedOperation",
-            Service::Kms => "AccessDeniedException",
-            Service::Rds => "AccessDenied",
+            Service::Ec2 | Service::Sns => "UnauthorizedOperation",
+            Service::Kms | Service::Ssm => "AccessDeniedException",
+            Service::Rds | Service::Sts => "AccessDenied",
         };
         Error::new(code, "You are not authorized to perform this operation.")
     }

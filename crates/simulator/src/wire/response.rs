@@ -1,4 +1,5 @@
-//! How each service wraps an answer: EC2 in its own way, KMS in JSON, the others in that of the common Query protocol.
+//! How each service wraps an answer: EC2 in its own way, KMS and SSM in JSON, the others in that of the common Query
+//! protocol.
 
 use crate::wire::error::Error;
 use crate::wire::xml::Nodes;
@@ -40,6 +41,7 @@ pub(crate) enum Service {
     Kms,
     Rds,
     Sns,
+    Ssm,
     Sts,
 }
 
@@ -51,6 +53,7 @@ impl Service {
             "kms" => Some(Service::Kms),
             "rds" => Some(Service::Rds),
             "sns" => Some(Service::Sns),
+            "ssm" => Some(Service::Ssm),
             "sts" => Some(Service::Sts),
             _ => None,
         }
@@ -63,6 +66,7 @@ impl Service {
             Service::Kms => "TrentService",
             Service::Rds => "2014-10-31",
             Service::Sns => "2010-03-31",
+            Service::Ssm => "AmazonSSM",
             Service::Sts => "2011-06-15",
         }
     }
@@ -76,7 +80,7 @@ impl Service {
     fn namespace(self) -> Option<&'static str> {
         match self {
             Service::Ec2 => Some("http://ec2.amazonaws.com/doc/2016-11-15/"),
-            Service::Kms => None,
+            Service::Kms | Service::Ssm => None,
             Service::Rds => Some("http://rds.amazonaws.com/doc/2014-10-31/"),
             Service::Sns => Some("http://sns.amazonaws.com/doc/2010-03-31/"),
             Service::Sts => Some("https://sts.amazonaws.com/doc/2011-06-15/"),
@@ -87,7 +91,7 @@ impl Service {
         let content = match self {
             Service::Ec2 => Nodes::new().text("requestId", request_id).and(nodes),
             // its request id stands in a header, which nobody here reads
-            Service::Kms => return Response::of_json(200, &nodes),
+            Service::Kms | Service::Ssm => return Response::of_json(200, &nodes),
             Service::Rds | Service::Sns | Service::Sts => Nodes::new()
                 .nest(&format!("{action}Result"), nodes)
                 .nest("ResponseMetadata", Nodes::new().text("RequestId", request_id)),
@@ -102,7 +106,7 @@ impl Service {
                 .nest("Errors", Nodes::new().nest("Error", code))
                 .text("RequestID", request_id)
                 .document("Response", None),
-            Service::Kms => {
+            Service::Kms | Service::Ssm => {
                 let told = Nodes::new().text("__type", &error.code).text("message", &error.message);
                 return Response::of_json(error.status, &told);
             }
