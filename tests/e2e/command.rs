@@ -84,7 +84,7 @@ async fn the_exit_status_tells_whether_something_failed_or_the_call_was_wrong() 
     assert!(out(&output).contains(&format!("✗ failed {volume}: CreateSnapshot: IncorrectState")), "{}", out(&output));
 
     for (arguments, told) in [
-        (&["run", "destroyer"][..], "creator, copier, manager, watcher, rds-sharer or rds-saver"),
+        (&["run", "destroyer"][..], "creator, copier, manager, watcher, rds-sharer, rds-saver or syncer"),
         (&["run", "creator", "--region", "mars"], "`mars` is not a region's name"),
         (&["run", "creator", "--region", "us-east-1", "--at", "yesterday"], "expected an instant"),
         (&["run", "creator"], "no region: give --region"),

@@ -21,4 +21,5 @@ mod positions;
 mod rds;
 mod reliability;
 mod scenarios;
+mod sync;
 mod template;

@@ -181,7 +181,9 @@ fn each_policy_fits_into_a_role_and_says_what_it_is_for() {
 fn policy(job: Job) -> Value {
     match job {
         Job::Creator => creator_that_may_stop(HOME, TOPIC),
-        Job::Copier | Job::Manager | Job::Watcher | Job::RdsSharer | Job::RdsSaver => document(job, HOME, TOPIC),
+        Job::Copier | Job::Manager | Job::Watcher | Job::RdsSharer | Job::RdsSaver | Job::Syncer => {
+            document(job, HOME, TOPIC)
+        }
     }
 }
 

@@ -21,23 +21,41 @@ TEMPLATE = ROOT / "template.yaml"
 # By logical id, the name of each job.
 JOBS = {
     "Creator": "creator", "Copier": "copier", "Manager": "manager", "Watcher": "watcher",
-    "RdsSharer": "rds-sharer", "RdsSaver": "rds-saver",
+    "RdsSharer": "rds-sharer", "RdsSaver": "rds-saver", "Syncer": "syncer",
 }
-# Those that are there only where a parameter names the account at the other end.
-FAILSAFE = {
+# Those that are there only where a parameter gives them work: the account at the other end, or what to keep in sync.
+GIVEN_WORK = {
     "RdsSharer": {"Fn::Not": [{"Fn::Equals": [{"Ref": "FailsafeAccount"}, ""]}]},
     "RdsSaver": {"Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", {"Ref": "LiveAccount"}]}, ""]}]},
+    "Syncer": {"Fn::Or": [
+        {"Fn::Not": [{"Fn::Equals": [{"Ref": "SyncConfig"}, ""]}]},
+        {"Condition": "SyncConfigParameterGiven"},
+        {"Fn::Equals": [{"Ref": "SyncByTags"}, "true"]},
+    ]},
+}
+# By dashboard, the jobs on it, and the condition under which it is there.
+DASHBOARDS = {
+    "Dashboard": ({"Creator", "Copier", "Manager", "Watcher"}, None),
+    "FailsafeDashboard": ({"RdsSharer", "RdsSaver", "Watcher"}, "FailsafeDeployed"),
+    "SyncDashboard": ({"Syncer"}, "SyncerDeployed"),
 }
 # IAM's limit for all policies in one role together, without white space.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 POLICIES_OF_A_ROLE = 10_240
-# By condition, what the creator may do besides.
-FURTHER_OF_CREATOR = {"StoppingAllowed": "iam/creator-stop.json", "TopicsOfRequestsGiven": "iam/creator-topics.json"}
+# By job and condition, what it may do besides.
+FURTHER = {
+    "Creator": {"StoppingAllowed": "iam/creator-stop.json", "TopicsOfRequestsGiven": "iam/creator-topics.json"},
+    "Syncer": {"SyncConfigParameterGiven": "iam/syncer-parameter.json", "SyncRolesGiven": "iam/syncer-roles.json"},
+}
 ALERT_TOPIC = {"Fn::If": ["OwnTopic", {"Ref": "AlertTopic"}, {"Ref": "AlertTopicArn"}]}
-# Settings that are not simply the parameter of their name. The sharer's topic is the stack's own.
+# Settings that are not simply the parameter of their name. The sharer's topic is the stack's own. What to keep in sync
+# stands in a parameter of the stack, or in one of Systems Manager.
 SPECIAL = {
     "SNAPKEEPER_ALERT_TOPIC_ARN": ALERT_TOPIC,
     "SNAPKEEPER_FAILSAFE_TOPIC_ARN": {"Fn::If": ["RdsSharerDeployed", {"Ref": "FailsafeTopic"}, ""]},
+    "SNAPKEEPER_SYNC_CONFIG": {
+        "Fn::If": ["SyncConfigParameterGiven", {"Fn::Sub": "ssm:${SyncConfigParameter}"}, {"Ref": "SyncConfig"}],
+    },
 }
 # A parameter of another name: beside DefaultRetention it has to tell whose it is.
 RENAMED = {"SNAPKEEPER_RETENTION": "SaverRetention"}
@@ -84,7 +102,7 @@ def as_in_files(value):
 
 def policies(template):
     """The first policy of each function is its file. The second leaves it no log but its own. The third is the same for
-    all, and about the topic's key only. The creator has its further files where parameters say so."""
+    all, and about the topic's key only. Creator and syncer have their further files where parameters say so."""
     thirds = []
     for job in JOBS:
         first, second, third, *others = template["Resources"][job]["Properties"]["Policies"]
@@ -94,7 +112,7 @@ def policies(template):
         check(size < POLICIES_OF_A_ROLE, f"{job}'s policies are {size} characters long")
         check(second["Statement"] == [no_log_but(f"{job}Logs")], f"{job}'s second policy is not about its log alone")
         thirds.append(third)
-        expected = FURTHER_OF_CREATOR if job == "Creator" else {}
+        expected = FURTHER.get(job, {})
         check(len(others) == len(expected), f"{job} has {len(others)} further policies")
         for policy, (condition, file) in zip(others, expected.items()):
             found, further, nothing = policy["Fn::If"]
@@ -213,9 +231,9 @@ def alarms(template, documented):
             both = {"Fn::And": [{"Condition": f"{job}Deployed"}, {"Condition": "RunsCount"}]}
             check(template["Conditions"].get(needed) == both, f"{needed} is another condition")
         check(resource.get("Condition") == (job and needed), f"{name} is there without its job, or not with it")
-        if job in FAILSAFE:
+        if job in GIVEN_WORK:
             deployed = template["Conditions"].get(f"{job}Deployed")
-            check(deployed == FAILSAFE[job], f"{job} is there under another condition: {deployed}")
+            check(deployed == GIVEN_WORK[job], f"{job} is there under another condition: {deployed}")
         check("ActionsEnabled" not in alarm, f"{name} may be silent")
         check(alarm["AlarmActions"] == alarm["OKActions"] == [ALERT_TOPIC], f"{name} does not go to the topic")
         anchor = re.search(r"docs/operate\.md#([a-z0-9_-]+)$", alarm["AlarmDescription"])
@@ -241,13 +259,15 @@ def alarms(template, documented):
 
 def dashboards(template, documented, kept, watchers):
     """They show nothing that is not documented, and of what the documentation says all but what tells the same. What is
-    of the failsafe jobs is on a board of its own, which is there with them."""
+    of the failsafe jobs, or of the syncer, is on a board of its own, which is there with them."""
     shown = {job: set() for job in JOBS}
-    for name, condition in [("Dashboard", None), ("FailsafeDashboard", "FailsafeDeployed")]:
+    boards = {name for name, it in template["Resources"].items() if it["Type"] == "AWS::CloudWatch::Dashboard"}
+    check(boards == set(DASHBOARDS), f"other dashboards: {sorted(boards ^ set(DASHBOARDS))}")
+    for name, (jobs, condition) in DASHBOARDS.items():
         resource = template["Resources"][name]
         check(resource.get("Condition") == condition, f"{name} is there under another condition")
         for job, metrics in on_dashboard(name, resource["Properties"], documented).items():
-            check((job in FAILSAFE) <= (condition is not None), f"{name} shows the {JOBS[job]}")
+            check(job in jobs, f"{name} shows the {JOBS[job]}")
             shown[job] |= metrics
     for job in JOBS:
         expected = {"Succeeded", "Failed", "Unfinished", "ApiCalls", "Duration"} | kept[job]

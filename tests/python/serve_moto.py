@@ -1,4 +1,4 @@
-"""Serves moto's EC2, RDS, KMS, SNS and STS on a free port of 127.0.0.1, until standard input is closed.
+"""Serves moto's EC2, RDS, KMS, SNS, SSM and STS on a free port of 127.0.0.1, until standard input is closed.
 
     serve_moto.py [POLICIES]
 
@@ -61,6 +61,19 @@ def mend():
             return call_action(self)
 
     EC2Response.call_action = call_action_alone
+
+    # A copy of an image has the tags of the call, and so have the snapshots behind it. moto takes no notice of them.
+    copy_image_without_tags = EC2Response.copy_image
+
+    def copy_image(self):
+        made = copy_image_without_tags(self)
+        image = self.ec2_backend.amis[made.result["ImageId"]]
+        tags = self._parse_tag_specification()
+        image.add_tags(tags.get("image", {}))
+        image.ebs_snapshot.add_tags(tags.get("snapshot", {}))
+        return made
+
+    EC2Response.copy_image = copy_image
 
     # A snapshot that another account shares is copied by its ARN. moto looks for it among one's own, whatever account
     # the ARN names; where it is told of the account, it finds it. That it is shared is looked at here, as in AWS.

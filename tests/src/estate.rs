@@ -137,7 +137,7 @@ impl Estate {
     pub fn with_policy(self, job: Job, document: Value) -> Self {
         match job {
             Job::RdsSaver => Self { failsafe: self.failsafe.with_policy(job, document), ..self },
-            Job::RdsSharer | Job::Watcher | Job::Creator | Job::Copier | Job::Manager => {
+            Job::RdsSharer | Job::Watcher | Job::Creator | Job::Copier | Job::Manager | Job::Syncer => {
                 Self { live: self.live.with_policy(job, document), ..self }
             }
         }
@@ -161,7 +161,7 @@ impl Estate {
     pub fn of_job(&self, job: Job) -> &World {
         match job {
             Job::RdsSaver => &self.failsafe,
-            Job::RdsSharer | Job::Watcher | Job::Creator | Job::Copier | Job::Manager => &self.live,
+            Job::RdsSharer | Job::Watcher | Job::Creator | Job::Copier | Job::Manager | Job::Syncer => &self.live,
         }
     }
 

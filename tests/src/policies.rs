@@ -20,12 +20,20 @@ pub const FAILSAFE_TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:failsafe";
 pub const LIVE_ACCOUNTS: [&str; 1] = [ACCOUNT];
 /// Where the tests' savers keep their second copies: `${SaverCopyDest}`.
 pub const SECOND_COPIES: [&str; 1] = ["us-west-2"];
+/// Where the tests' syncers may make copies: `${SyncRegions}`.
+pub const SYNC_REGIONS: [&str; 2] = ["us-west-2", "eu-west-1"];
+/// The roles that the tests' syncers may take on: `${SyncRoleArns}`.
+pub const SYNC_ROLES: [&str; 1] = ["arn:aws:iam::210987654321:role/snapkeeper-sync"];
+/// The parameter with the configuration of the tests' syncers: `${SyncConfigParameter}`.
+pub const SYNC_PARAMETER: &str = "/snapkeeper/sync";
 /// What stands for a list, and the list.
-const LISTS: [(&str, &[&str]); 4] = [
+const LISTS: [(&str, &[&str]); 6] = [
     ("${CopyRegions}", &COPY_REGIONS),
     ("${OnDemandTopicArns}", &ON_DEMAND_TOPICS),
     ("${LiveAccount}", &LIVE_ACCOUNTS),
     ("${SaverCopyDest}", &SECOND_COPIES),
+    ("${SyncRegions}", &SYNC_REGIONS),
+    ("${SyncRoleArns}", &SYNC_ROLES),
 ];
 
 /// The access key under which a job runs in a region. It may do what the job's policy there allows, and no more.
@@ -55,10 +63,7 @@ pub fn document_in(account: &str, job: Job, region: &str, topic: &str) -> Value 
 /// # Panics
 /// If one of them is not there, or is no JSON.
 pub fn creator_that_may_stop(region: &str, topic: &str) -> Value {
-    let (document, further) = (document(Job::Creator, region, topic), further_of_creator(region, topic));
-    let all = std::iter::once(&document).chain(&further);
-    let statements = all.flat_map(|document| document["Statement"].as_array().expect("statements"));
-    json!({ "Version": document["Version"], "Statement": statements.collect::<Vec<_>>() })
+    together(&document(Job::Creator, region, topic), &further_of_creator(region, topic))
 }
 
 /// What the creator has besides its own file, where the stack's parameters say so.
@@ -67,6 +72,30 @@ pub fn creator_that_may_stop(region: &str, topic: &str) -> Value {
 /// As [`document`].
 pub fn further_of_creator(region: &str, topic: &str) -> [Value; 2] {
     ["creator-stop", "creator-topics"].map(|name| file(ACCOUNT, name, region, topic))
+}
+
+/// What the syncer may do where the stack gives it a configuration in [`SYNC_PARAMETER`] and the roles of [`SYNC_ROLES`]:
+/// its three files in one document.
+///
+/// # Panics
+/// As [`creator_that_may_stop`].
+pub fn syncer_with_all(region: &str, topic: &str) -> Value {
+    together(&document(Job::Syncer, region, topic), &further_of_syncer(region, topic))
+}
+
+/// What the syncer has besides its own file, where the stack's parameters say so.
+///
+/// # Panics
+/// As [`document`].
+pub fn further_of_syncer(region: &str, topic: &str) -> [Value; 2] {
+    ["syncer-parameter", "syncer-roles"].map(|name| file(ACCOUNT, name, region, topic))
+}
+
+/// Several documents in one.
+fn together(document: &Value, further: &[Value]) -> Value {
+    let all = std::iter::once(document).chain(further);
+    let statements = all.flat_map(|document| document["Statement"].as_array().expect("statements"));
+    json!({ "Version": document["Version"], "Statement": statements.collect::<Vec<_>>() })
 }
 
 fn file(account: &str, name: &str, region: &str, topic: &str) -> Value {
@@ -94,6 +123,7 @@ fn filled_in(value: Value, account: &str, region: &str, topic: &str) -> Value {
                     .replace("${AWS::AccountId}", account)
                     .replace("${AlertTopicArn}", topic)
                     .replace("${FailsafeTopic}", FAILSAFE_TOPIC)
+                    .replace("${SyncConfigParameter}", SYNC_PARAMETER)
                     // what `Fn::Sub` is to leave alone has a `!`
                     .replace("${!", "${"),
             ),

@@ -84,7 +84,7 @@ impl World {
     pub fn moto_where_instances_may_be_stopped() -> Self {
         let document = |job: Job| match job {
             Job::Creator => policies::creator_that_may_stop(HOME, &topic_in(ACCOUNT, HOME)),
-            Job::Copier | Job::Manager | Job::Watcher | Job::RdsSharer | Job::RdsSaver => {
+            Job::Copier | Job::Manager | Job::Watcher | Job::RdsSharer | Job::RdsSaver | Job::Syncer => {
                 policies::document(job, HOME, &topic_in(ACCOUNT, HOME))
             }
         };
@@ -227,14 +227,15 @@ impl World {
     /// Runs the job of a context, through this client if it is not to be the door's own.
     pub async fn run_through(&self, context: &Context, client: Option<SharedHttpClient>) -> Report {
         let calls = Calls::default();
-        let aws = self.connect(context, &calls, client).await;
+        let aws = Box::pin(self.connect(context, &calls, client)).await;
         match context.run.job {
-            Job::Creator => perform(&aws, context, &calls, snapkeeper_creator::run, Aws::publish).await,
-            Job::Copier => perform(&aws, context, &calls, snapkeeper_copier::run, Aws::publish).await,
-            Job::Manager => perform(&aws, context, &calls, snapkeeper_manager::run, Aws::publish).await,
-            Job::Watcher => perform(&aws, context, &calls, snapkeeper_watcher::run, Aws::publish).await,
-            Job::RdsSharer => perform(&aws, context, &calls, snapkeeper_rds_sharer::run, Aws::publish).await,
-            Job::RdsSaver => perform(&aws, context, &calls, snapkeeper_rds_saver::run, Aws::publish).await,
+            Job::Creator => Box::pin(perform(&aws, context, &calls, snapkeeper_creator::run, Aws::publish)).await,
+            Job::Copier => Box::pin(perform(&aws, context, &calls, snapkeeper_copier::run, Aws::publish)).await,
+            Job::Manager => Box::pin(perform(&aws, context, &calls, snapkeeper_manager::run, Aws::publish)).await,
+            Job::Watcher => Box::pin(perform(&aws, context, &calls, snapkeeper_watcher::run, Aws::publish)).await,
+            Job::RdsSharer => Box::pin(perform(&aws, context, &calls, snapkeeper_rds_sharer::run, Aws::publish)).await,
+            Job::RdsSaver => Box::pin(perform(&aws, context, &calls, snapkeeper_rds_saver::run, Aws::publish)).await,
+            Job::Syncer => Box::pin(perform(&aws, context, &calls, snapkeeper_syncer::run, Aws::publish)).await,
         }
     }
 
@@ -267,7 +268,7 @@ impl World {
     pub async fn recover(&self, region: &str, at: &str) -> Report {
         let context = self.context(Job::Creator, region, at);
         let calls = Calls::default();
-        let aws = self.connect(&context, &calls, None).await;
+        let aws = Box::pin(self.connect(&context, &calls, None)).await;
         let recover =
             async |aws: &Aws, context: &Context| snapkeeper_creator::recover(aws, context, TimeDelta::zero()).await;
         perform(&aws, &context, &calls, recover, Aws::publish).await

@@ -3,10 +3,11 @@
 mod convert;
 mod create;
 mod describe;
+mod images;
 mod power;
 mod progress;
 
-pub use self::{create::Taken, progress::SnapshotProgress};
+pub use self::{create::Taken, images::SnapshotLeft, progress::SnapshotProgress};
 
 use std::collections::BTreeMap;
 
@@ -60,7 +61,15 @@ impl Ec2 {
     /// # Errors
     /// [`Kind::NotFound`] if it is gone.
     pub async fn tag_snapshot(&self, id: &SnapshotId, tags: &Tags) -> Result<(), Error> {
-        let call = self.client.create_tags().resources(id.as_str()).set_tags(Some(sdk_tags(tags)));
+        self.tag(id.as_str(), tags).await
+    }
+
+    /// Sets tags on anything that EC2 has, by its id.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if it is gone.
+    pub async fn tag(&self, id: &str, tags: &Tags) -> Result<(), Error> {
+        let call = self.client.create_tags().resources(id).set_tags(Some(sdk_tags(tags)));
         self.caller.call("CreateTags", Twice::Harmless, || call.clone().send()).await?;
         Ok(())
     }
@@ -71,7 +80,11 @@ fn sdk_tags(tags: &Tags) -> Vec<Tag> {
 }
 
 fn snapshot_tags(tags: &Tags) -> TagSpecification {
-    TagSpecification::builder().resource_type(ResourceType::Snapshot).set_tags(Some(sdk_tags(tags))).build()
+    tags_of(ResourceType::Snapshot, tags)
+}
+
+fn tags_of(resource: ResourceType, tags: &Tags) -> TagSpecification {
+    TagSpecification::builder().resource_type(resource).set_tags(Some(sdk_tags(tags))).build()
 }
 
 fn filters(filters: BTreeMap<String, String>) -> Vec<Filter> {

@@ -1,8 +1,8 @@
-//! The error codes of EC2, RDS and KMS, sorted by what a caller can do. EC2's errors are not modelled in its SDK, and those of
-//! the others are told by the same codes: strings, as they stand in the answer.
+//! The error codes of EC2, RDS, KMS, STS and Systems Manager, sorted by what a caller can do. EC2's errors are not modelled in
+//! its SDK, and those of the others are told by the same codes: strings, as they stand in the answer.
 //!
-//! Sources: EC2 API reference, "Error codes"; EC2 API throttling; EBS quotas; the errors of each action in the RDS and KMS
-//! API references, by their codes in botocore's model (`DBSnapshotNotFound`, but `DBClusterSnapshotNotFoundFault`).
+//! Sources: EC2 API reference, "Error codes"; EC2 API throttling; EBS quotas; the errors of each action in the other API
+//! references, by their codes in botocore's model (`DBSnapshotNotFound`, but `DBClusterSnapshotNotFoundFault`).
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::{
@@ -140,13 +140,22 @@ fn kind(code: Option<&str>, status: StatusCode) -> Kind {
         | "InvalidDBClusterSnapshotStateFault"
         | "InvalidDBClusterStateFault" => Kind::Busy,
         "ResourceLimitExceeded" | "SnapshotQuotaExceeded" => Kind::Full,
-        "DBSnapshotAlreadyExists" | "DBClusterSnapshotAlreadyExistsFault" => Kind::Exists,
+        // a token of an earlier call, with other parameters: what that call made is there (EC2 developer guide, "Ensuring
+        // idempotency")
+        "DBSnapshotAlreadyExists"
+        | "DBClusterSnapshotAlreadyExistsFault"
+        | "InvalidAMIName.Duplicate"
+        | "IdempotentParameterMismatch" => Kind::Exists,
         "InvalidSnapshot.InUse" => Kind::InUse,
         "InvalidSnapshot.NotFound"
         | "InvalidVolume.NotFound"
         | "InvalidInstanceID.NotFound"
+        | "InvalidAMIID.NotFound"
+        | "InvalidAMIID.Unavailable"
+        | "InvalidLaunchTemplateId.NotFound"
         | "DBSnapshotNotFound"
         | "DBClusterSnapshotNotFoundFault"
+        | "ParameterNotFound"
         | "NotFoundException" => Kind::NotFound,
         "UnauthorizedOperation"
         | "AuthFailure"
@@ -182,6 +191,12 @@ mod tests {
             (Some("SnapshotQuotaExceeded"), 400, Kind::Full),
             (Some("DBSnapshotAlreadyExists"), 400, Kind::Exists),
             (Some("DBClusterSnapshotAlreadyExistsFault"), 400, Kind::Exists),
+            (Some("InvalidAMIName.Duplicate"), 400, Kind::Exists),
+            (Some("IdempotentParameterMismatch"), 400, Kind::Exists),
+            (Some("InvalidAMIID.NotFound"), 400, Kind::NotFound),
+            (Some("InvalidAMIID.Unavailable"), 400, Kind::NotFound),
+            (Some("InvalidLaunchTemplateId.NotFound"), 400, Kind::NotFound),
+            (Some("ParameterNotFound"), 400, Kind::NotFound),
             (Some("InvalidDBSnapshotState"), 400, Kind::Busy),
             (Some("InvalidDBClusterSnapshotStateFault"), 400, Kind::Busy),
             (Some("DBSnapshotNotFound"), 404, Kind::NotFound),

@@ -13,6 +13,8 @@ mod presign;
 mod rates;
 mod rds;
 mod sns;
+mod ssm;
+mod sts;
 mod whole;
 
 use std::{
@@ -39,6 +41,7 @@ use snapkeeper_core::{
     notice::Notice,
     rds::inventory::KeyState,
     settings::{ApiRate, Settings, TopicArn},
+    sync::config::ClientConfig,
 };
 
 use crate::{
@@ -46,7 +49,7 @@ use crate::{
     rates::Gates,
 };
 pub use crate::{
-    ec2::{Ec2, SnapshotProgress, Taken},
+    ec2::{Ec2, SnapshotLeft, SnapshotProgress, Taken},
     error::{Error, Kind},
     rds::Rds,
 };
@@ -68,6 +71,10 @@ pub struct Options {
     pub profile: Option<String>,
     /// An access key and its secret. With these, nothing at all is looked for.
     pub keys: Option<(String, String)>,
+    /// A role that is assumed with these credentials, to do everything else.
+    pub role_arn: Option<String>,
+    /// What the role's trust policy asks for besides.
+    pub external_id: Option<String>,
     /// An HTTP client in place of the SDK's own: the simulator's inner door.
     pub http_client: Option<SharedHttpClient>,
     /// The client-side limit per API action.
@@ -107,6 +114,8 @@ impl Default for Options {
             endpoint_url: None,
             profile: None,
             keys: None,
+            role_arn: None,
+            external_id: None,
             http_client: None,
             api_rate: ApiRate::Share(1.0),
             calls: Calls::default(),
@@ -124,9 +133,9 @@ pub struct Aws {
     pub rds: Rds,
     region: Region,
     config: SdkConfig,
+    options: Options,
     gates: Arc<Gates>,
     jitter: Arc<Jitter>,
-    calls: Calls,
 }
 
 impl Aws {
@@ -138,23 +147,77 @@ impl Aws {
         Self::connect(Options { api_rate: settings.api_rate, calls, ..Options::default() }).await
     }
 
-    /// Connects; no call is made yet.
+    /// Connects; no call is made yet, but to assume a role.
     ///
     /// # Errors
-    /// If neither the options nor the environment name a region, or the profile that they name gives no credentials.
+    /// If neither the options nor the environment name a region, the profile that they name gives no credentials, or the role
+    /// is not to be assumed.
     pub async fn connect(options: Options) -> Result<Self, NotConnected> {
-        let config = match options.keys.clone() {
+        let gates = Arc::new(Gates::new(options.api_rate));
+        let jitter = Arc::new(Jitter::new(options.jitter_seed));
+        Self::connect_through(options, gates, jitter).await
+    }
+
+    /// AWS as seen by a job that may have an identity of its own, from the region in which its source is. What the job does
+    /// not say is as here, and its calls count among those of this run.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); or if the account is not the one that the job names.
+    pub async fn as_client(&self, client: &ClientConfig, region: &Region) -> Result<Self, NotConnected> {
+        if *client == ClientConfig::default() {
+            let config = self.config.to_builder().region(sdk_region(region)).build();
+            return Ok(self.seen_from(region, config));
+        }
+        let mut options = Options { region: Some(region.clone()), ..self.options.clone() };
+        if client.profile.is_some() {
+            options.profile.clone_from(&client.profile);
+            options.keys = None;
+        }
+        if client.endpoint_url.is_some() {
+            options.endpoint_url.clone_from(&client.endpoint_url);
+        }
+        if client.role_arn.is_some() {
+            options.role_arn.clone_from(&client.role_arn);
+            options.external_id.clone_from(&client.external_id);
+        }
+        let aws = Box::pin(Self::connect_through(options, self.gates.clone(), self.jitter.clone())).await?;
+        let Some(expected) = &client.account else { return Ok(aws) };
+        let found = Box::pin(sts::account(&aws.config, &aws.caller(region))).await;
+        let found = found.map_err(|error| NotConnected::NoAccount { cause: error.to_string() })?;
+        if found == *expected { Ok(aws) } else { Err(NotConnected::Account { expected: expected.clone(), found }) }
+    }
+
+    async fn connect_through(options: Options, gates: Arc<Gates>, jitter: Arc<Jitter>) -> Result<Self, NotConnected> {
+        let mut config = match options.keys.clone() {
             Some((key, secret)) => given(&options, Credentials::new(key, secret, None, None, "given")),
             None => found(&options).await?,
         };
         let region: Region =
             config.region().and_then(|region| region.as_ref().parse().ok()).ok_or(NotConnected::NoRegion)?;
-        let gates = Arc::new(Gates::new(options.api_rate));
-        let jitter = Arc::new(Jitter::new(options.jitter_seed));
         let caller = Caller::new(region.clone(), gates.clone(), jitter.clone(), options.calls.clone());
+        if let Some(role) = &options.role_arn {
+            let assumed = Box::pin(sts::assume(&config, &caller, role, options.external_id.as_deref())).await;
+            let credentials =
+                assumed.map_err(|error| NotConnected::Role { role: role.clone(), cause: error.to_string() })?;
+            let credentials = SharedCredentialsProvider::new(credentials);
+            config = config.into_builder().credentials_provider(credentials).build();
+        }
         let ec2 = Ec2::new(&config, &region, caller.clone());
         let rds = Rds::new(&config, &region, caller);
-        Ok(Self { ec2, rds, region, config, gates, jitter, calls: options.calls })
+        Ok(Self { ec2, rds, region, config, options, gates, jitter })
+    }
+
+    /// The same identity, at home in another region.
+    fn seen_from(&self, region: &Region, config: SdkConfig) -> Self {
+        Self {
+            ec2: Ec2::new(&config, region, self.caller(region)),
+            rds: Rds::new(&config, region, self.caller(region)),
+            region: region.clone(),
+            config,
+            options: self.options.clone(),
+            gates: self.gates.clone(),
+            jitter: self.jitter.clone(),
+        }
     }
 
     /// The home region.
@@ -175,6 +238,14 @@ impl Aws {
     /// What KMS says of a key of the home region, given by its alias, id or ARN.
     pub async fn key_state(&self, key: &str) -> KeyState {
         kms::key_state(&self.config, &self.region, &self.caller(&self.region), key).await
+    }
+
+    /// The text of a parameter of Systems Manager in the home region, decrypted if need be.
+    ///
+    /// # Errors
+    /// As Systems Manager answers.
+    pub async fn parameter(&self, name: &str) -> Result<String, Error> {
+        ssm::parameter(&self.config, &self.region, &self.caller(&self.region), name).await
     }
 
     /// The enrolled volumes of other regions, as far as these answer. What depends on one that does not is kept.
@@ -200,7 +271,7 @@ impl Aws {
     }
 
     fn caller(&self, region: &Region) -> Caller {
-        Caller::new(region.clone(), self.gates.clone(), self.jitter.clone(), self.calls.clone())
+        Caller::new(region.clone(), self.gates.clone(), self.jitter.clone(), self.options.calls.clone())
     }
 }
 
@@ -211,7 +282,7 @@ fn given(options: &Options, keys: Credentials) -> SdkConfig {
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts())
         .credentials_provider(SharedCredentialsProvider::new(keys));
-    config.set_region(options.region.as_ref().map(|region| aws_config::Region::new(region.to_string())));
+    config.set_region(options.region.as_ref().map(sdk_region));
     config.set_endpoint_url(options.endpoint_url.clone());
     config.set_http_client(options.http_client.clone());
     config.set_time_source(options.clock.clone().map(|clock| SharedTimeSource::new(Told(clock))));
@@ -224,7 +295,7 @@ async fn found(options: &Options) -> Result<SdkConfig, NotConnected> {
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts());
     if let Some(region) = &options.region {
-        loader = loader.region(aws_config::Region::new(region.to_string()));
+        loader = loader.region(sdk_region(region));
     }
     if let Some(url) = &options.endpoint_url {
         loader = loader.endpoint_url(url);
@@ -232,13 +303,17 @@ async fn found(options: &Options) -> Result<SdkConfig, NotConnected> {
     if let Some(profile) = &options.profile {
         // as in the AWS CLI, a profile that was asked for goes before keys that happen to be in the environment
         let region = match &options.region {
-            Some(region) => Some(aws_config::Region::new(region.to_string())),
+            Some(region) => Some(sdk_region(region)),
             None => region::Builder::default().profile_name(profile).build().region().await,
         };
-        let provider = ProfileFileCredentialsProvider::builder()
-            .profile_name(profile)
-            .configure(&ProviderConfig::default().with_region(region))
-            .build();
+        let mut config = ProviderConfig::default().with_region(region);
+        if let Some(client) = &options.http_client {
+            config = config.with_http_client(client.clone());
+        }
+        if let Some(clock) = &options.clock {
+            config = config.with_time_source(Told(clock.clone()));
+        }
+        let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).configure(&config).build();
         if let Err(error) = provider.provide_credentials().await {
             return Err(NotConnected::Profile { profile: profile.clone(), cause: error::chain(&error) });
         }
@@ -251,6 +326,10 @@ async fn found(options: &Options) -> Result<SdkConfig, NotConnected> {
         loader = loader.time_source(Told(clock.clone()));
     }
     Ok(loader.load().await)
+}
+
+fn sdk_region(region: &Region) -> aws_config::Region {
+    aws_config::Region::new(region.to_string())
 }
 
 /// How long answers are waited for. Each call decides itself whether it may be repeated: see `call`.
@@ -275,6 +354,28 @@ pub enum NotConnected {
         /// The profile's name.
         profile: String,
         /// What is wrong with it.
+        cause: String,
+    },
+    /// The role that was asked for is not to be assumed.
+    #[error("role `{role}`: {cause}")]
+    Role {
+        /// The role's ARN.
+        role: String,
+        /// What AWS says.
+        cause: String,
+    },
+    /// It is not the account that was asked for.
+    #[error("this is account {found}: expected {expected}")]
+    Account {
+        /// The account that was asked for.
+        expected: String,
+        /// The account that is called.
+        found: String,
+    },
+    /// AWS does not say which account this is.
+    #[error("which account this is cannot be told: {cause}")]
+    NoAccount {
+        /// What AWS says.
         cause: String,
     },
 }

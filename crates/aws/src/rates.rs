@@ -14,7 +14,8 @@ use snapkeeper_core::{ids::Region, settings::ApiRate};
 /// `DescribeKey` a second (KMS developer guide, "Request quotas"): no limit.
 fn documented(action: &str) -> Option<(f64, f64)> {
     match action {
-        "CreateSnapshot" | "CreateSnapshots" | "DeleteSnapshot" => Some((100.0, 5.0)),
+        "CreateSnapshot" | "CreateSnapshots" | "DeleteSnapshot" | "DeregisterImage" => Some((100.0, 5.0)),
+        "CopyImage" => Some((100.0, 1.0)),
         "CreateTags" | "DeleteTags" => Some((100.0, 10.0)),
         // those of instances started and stopped hold 1,000 at first, far more than the calls, and fill as fast or faster
         "StartInstances" => Some((5.0, 2.0)),
@@ -80,6 +81,7 @@ mod tests {
             (ApiRate::Share(0.5), "CreateSnapshots", 200, 60.0),
             (ApiRate::Share(1.0), "DescribeSnapshots", 200, 5.0),
             (ApiRate::Share(1.0), "CopySnapshot", 100, 10.0),
+            (ApiRate::Share(1.0), "CopyImage", 110, 10.0),
             (ApiRate::Share(1.0), "StopInstances", 100, 10.0),
             (ApiRate::Share(1.0), "StartInstances", 25, 10.0),
             (ApiRate::Share(0.01), "CopySnapshot", 2, 20.0),

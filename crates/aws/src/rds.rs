@@ -102,8 +102,15 @@ impl Rds {
     /// # Errors
     /// [`Kind::NotFound`] if it is gone.
     pub async fn mark_announced(&self, arn: &str, at: DateTime<Utc>) -> Result<(), Error> {
-        let tag = Tag::builder().key(tags::FAILSAFE_ANNOUNCED).value(tags::stamp(at)).build();
-        let call = self.client.add_tags_to_resource().resource_name(arn).tags(tag);
+        self.tag(arn, &Tags::from_iter([(tags::FAILSAFE_ANNOUNCED, tags::stamp(at))])).await
+    }
+
+    /// Sets tags on a snapshot, given by its ARN.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if it is gone.
+    pub async fn tag(&self, arn: &str, tags: &Tags) -> Result<(), Error> {
+        let call = self.client.add_tags_to_resource().resource_name(arn).set_tags(Some(sdk_tags(tags)));
         self.caller.call("AddTagsToResource", Twice::Harmless, || call.clone().send()).await?;
         Ok(())
     }

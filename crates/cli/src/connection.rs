@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use anyhow::bail;
 use clap::Args;
-use snapkeeper_aws::{Aws, Options};
+use snapkeeper_aws::{Aws, NotConnected, Options};
 use snapkeeper_core::{calls::Calls, ids::Region, settings::Settings};
 use url::Url;
 
@@ -25,26 +25,47 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects; no call is made yet.
     pub(crate) async fn open(self, settings: &Settings, calls: &Calls) -> anyhow::Result<Aws> {
+        Ok(Aws::connect(self.options(settings, calls)?).await?)
+    }
+
+    /// Connects, to this region if neither the command nor its environment names one.
+    pub(crate) async fn open_or_in(
+        self,
+        region: Option<&Region>,
+        settings: &Settings,
+        calls: &Calls,
+    ) -> anyhow::Result<Aws> {
+        let options = self.options(settings, calls)?;
+        match (Box::pin(Aws::connect(options.clone())).await, region) {
+            (Err(NotConnected::NoRegion), Some(region)) => {
+                Ok(Aws::connect(Options { region: Some(region.clone()), ..options }).await?)
+            }
+            (connected, _) => Ok(connected?),
+        }
+    }
+
+    fn options(self, settings: &Settings, calls: &Calls) -> anyhow::Result<Options> {
         check_endpoints(self.endpoint_url.as_deref())?;
-        let aws = Aws::connect(Options {
+        Ok(Options {
             region: self.region,
             endpoint_url: self.endpoint_url,
             profile: self.profile,
             api_rate: settings.api_rate,
             calls: calls.clone(),
             ..Options::default()
-        });
-        Ok(aws.await?)
+        })
     }
 }
 
 /// Where the SDK looks for an endpoint when none is given.
-const ENDPOINT_VARIABLES: [&str; 5] = [
+const ENDPOINT_VARIABLES: [&str; 7] = [
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_EC2",
     "AWS_ENDPOINT_URL_KMS",
     "AWS_ENDPOINT_URL_RDS",
     "AWS_ENDPOINT_URL_SNS",
+    "AWS_ENDPOINT_URL_SSM",
+    "AWS_ENDPOINT_URL_STS",
 ];
 
 /// Refuses what is no address. The SDK would let every call fail, or go elsewhere after a mere warning.

@@ -8,6 +8,7 @@ mod demo;
 mod run;
 mod simulate;
 mod snapshot;
+mod sync;
 mod text;
 
 use std::{io::Write as _, process::ExitCode};
@@ -31,6 +32,8 @@ enum Command {
     Run(run::Arguments),
     /// Take snapshots of certain instances now
     Snapshot(snapshot::Arguments),
+    /// Keep images and automated database snapshots present in other regions, as a file says
+    Sync(sync::Arguments),
     /// Serve the simulated AWS over HTTP, for the AWS CLI, boto3 or `snapkeeper run --endpoint-url`
     Simulate(simulate::Arguments),
 }
@@ -49,7 +52,7 @@ fn main() -> ExitCode {
                 Err(_) => level,
             }
         }
-        Command::Run(_) | Command::Snapshot(_) | Command::Simulate(_) => told("warn"),
+        Command::Run(_) | Command::Snapshot(_) | Command::Sync(_) | Command::Simulate(_) => told("warn"),
     };
     tracing_subscriber::fmt()
         .with_env_filter(level)
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
                 Command::Demo => demo::demo().await,
                 Command::Run(arguments) => run::run(arguments).await,
                 Command::Snapshot(arguments) => snapshot::snapshot(arguments).await,
+                Command::Sync(arguments) => sync::sync(arguments).await,
                 Command::Simulate(arguments) => simulate::simulate(arguments).await,
             }
         }),

@@ -11,6 +11,7 @@ use snapkeeper_core::{
     calls::Calls,
     run::{Job, Run},
     settings::Settings,
+    sync::config::BadConfig,
 };
 use snapkeeper_lambda::{Began, Context, Progress, Report, clock, environment, perform};
 
@@ -19,7 +20,7 @@ use crate::{connection::Connection, text};
 /// What can be said after `snapkeeper run`
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The job: creator, copier, manager, watcher, rds-sharer or rds-saver
+    /// The job: creator, copier, manager, watcher, rds-sharer, rds-saver or syncer
     job: Job,
     #[command(flatten)]
     connection: Connection,
@@ -43,7 +44,7 @@ pub(crate) enum Output {
     Json,
 }
 
-fn instant(text: &str) -> Result<DateTime<Utc>, String> {
+pub(crate) fn instant(text: &str) -> Result<DateTime<Utc>, String> {
     DateTime::parse_from_rfc3339(text)
         .map(|instant| instant.to_utc())
         .map_err(|_| "expected an instant with its offset, such as 2026-11-21T05:00:00Z".to_owned())
@@ -54,17 +55,27 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     settings.dry_run |= arguments.dry_run;
     let calls = Calls::default();
     let aws = arguments.connection.open(&settings, &calls).await?;
-    let now = clock::now();
-    let at = arguments.at.unwrap_or_else(|| now.duration_trunc(TimeDelta::minutes(1)).unwrap_or(now));
-    let bar = bar(format!("{} in {}", arguments.job, aws.region()));
-    let context = Context {
-        progress: shown_by(&bar),
-        began: Began::at(now),
-        ..Context::new(Run::new(arguments.job, aws.region().clone(), at, settings))
-    };
+    if arguments.job == Job::Syncer
+        && let Err(error) = snapkeeper_syncer::configuration(&aws, &settings).await
+        && error.is::<BadConfig>()
+    {
+        // as with settings, the call is wrong, and nothing else is done; what cannot be read fails the run
+        return Err(error);
+    }
+    let (bar, context) = begun(arguments.job, &aws, arguments.at, settings);
     let report = job(&aws, &context, &calls).await;
     bar.finish_and_clear();
     tell(&report, arguments.output)
+}
+
+/// A run of a job that begins now, and the bar that shows how far it is.
+pub(crate) fn begun(job: Job, aws: &Aws, at: Option<DateTime<Utc>>, settings: Settings) -> (ProgressBar, Context) {
+    let now = clock::now();
+    let at = at.unwrap_or_else(|| now.duration_trunc(TimeDelta::minutes(1)).unwrap_or(now));
+    let bar = bar(format!("{job} in {}", aws.region()));
+    let run = Run::new(job, aws.region().clone(), at, settings);
+    let context = Context { progress: shown_by(&bar), began: Began::at(now), ..Context::new(run) };
+    (bar, context)
 }
 
 /// Prints the report, and says by the exit status whether all went well.
@@ -85,6 +96,7 @@ pub(crate) async fn job(aws: &Aws, context: &Context, calls: &Calls) -> Report {
         Job::Watcher => perform(aws, context, calls, snapkeeper_watcher::run, Aws::publish).await,
         Job::RdsSharer => perform(aws, context, calls, snapkeeper_rds_sharer::run, Aws::publish).await,
         Job::RdsSaver => perform(aws, context, calls, snapkeeper_rds_saver::run, Aws::publish).await,
+        Job::Syncer => perform(aws, context, calls, snapkeeper_syncer::run, Aws::publish).await,
     }
 }
 

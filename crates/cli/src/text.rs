@@ -7,7 +7,10 @@ use std::{
 };
 
 use owo_colors::OwoColorize;
-use snapkeeper_core::tags;
+use snapkeeper_core::{
+    sync::{SyncState, Synced},
+    tags,
+};
 use snapkeeper_lambda::{Report, Step, Told};
 
 /// Up to this many resources left alone are told one by one, after a run; a dry run tells of all.
@@ -70,6 +73,11 @@ pub(crate) fn report(report: &Report) -> String {
         line(&mut text, format_args!("  {} {}: {}{since}", "!".yellow(), finding.resource, finding.what));
         line(&mut text, format_args!("    {}", format!("→ {}", finding.todo).dimmed()));
     }
+    for result in &report.results {
+        for synced in &result.synced {
+            line(&mut text, format_args!("  {}", of_job(&result.name, synced, report.dry_run)));
+        }
+    }
     for Told { resource, cause } in &report.failed {
         line(&mut text, format_args!("  {} {resource}: {cause}", "✗ failed".red()));
     }
@@ -77,6 +85,19 @@ pub(crate) fn report(report: &Report) -> String {
     let took = format!("{calls} calls to AWS, {:.1} s", report.duration.as_secs_f64());
     line(&mut text, format_args!("{} {}", report.summary(), format!("({took})").dimmed()));
     text
+}
+
+/// What is there of a job of the syncer in one destination.
+fn of_job(name: &str, Synced { region, source, resource, state }: &Synced, is_dry: bool) -> String {
+    match state {
+        SyncState::Created if is_dry => format!("{} {name} in {region}: {source} would be copied", "→".cyan()),
+        SyncState::Created => format!("{} {name} in {region}: {resource} is being copied from {source}", "✓".green()),
+        SyncState::InSync => format!("{} {name} in {region}: {resource}, already in sync with {source}", "✓".green()),
+        SyncState::InProgress => {
+            format!("{} {name} in {region}: {resource} is still being copied from {source}", "…".yellow())
+        }
+        SyncState::Missing => format!("{} {name} in {region}: not there", "✗".yellow()),
+    }
 }
 
 /// Adds a line.

@@ -29,5 +29,6 @@ pub mod rds;
 pub mod retention;
 pub mod run;
 pub mod settings;
+pub mod sync;
 pub mod tags;
 pub mod watch;

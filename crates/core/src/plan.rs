@@ -160,7 +160,7 @@ pub enum Reason {
     CopiesUnderWay(Region),
     /// The key for copies cannot be used.
     KeyNotUsable,
-    /// It is the database's newest copy.
+    /// It is the newest copy of its source.
     NewestCopy,
     /// The database's newest copy is not shared yet.
     NewestNotShared(DbSnapshotId),
@@ -170,6 +170,10 @@ pub enum Reason {
     NoInstant,
     /// It was asked for by its id, and by tags that it does not have.
     LacksTags(String),
+    /// The copy of the newest one is not there yet.
+    NewestNotThere(Region),
+    /// An instance or a launch template uses the image.
+    ImageInUse,
 }
 
 impl Reason {
@@ -211,6 +215,8 @@ impl Reason {
             Self::HasItsTime => "has_its_time",
             Self::NoInstant => "no_instant",
             Self::LacksTags(_) => "lacks_tags",
+            Self::NewestNotThere(_) => "newest_not_there",
+            Self::ImageInUse => "image_in_use",
         }
     }
 }
@@ -252,11 +258,13 @@ impl fmt::Display for Reason {
                 write!(f, "as many copies are under way into {region} as AWS makes at once: the next run goes on")
             }
             Self::KeyNotUsable => f.write_str("the key for its copy cannot be used"),
-            Self::NewestCopy => f.write_str("newest copy of its database"),
+            Self::NewestCopy => f.write_str("the newest copy"),
             Self::NewestNotShared(newest) => write!(f, "{newest} is newer, but not shared yet"),
             Self::HasItsTime => f.write_str("shared, and there is still time to save it"),
             Self::NoInstant => f.write_str("AWS does not tell of when its data is"),
             Self::LacksTags(tags) => write!(f, "not tagged {tags}, as was asked for"),
+            Self::NewestNotThere(region) => write!(f, "the copy of the newest one is not available in {region} yet"),
+            Self::ImageInUse => f.write_str("an instance or a launch template uses it"),
         }
     }
 }

@@ -8,9 +8,9 @@
 pub mod announcement;
 mod enrolled;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub mod inventory;
-mod limits;
+pub(crate) mod limits;
 pub mod name;
 pub mod save;
 pub mod share;

@@ -25,12 +25,14 @@ pub enum Job {
     /// Failsafe account: keeps a copy of its own of what is shared with it.
     #[serde(rename = "rds-saver")]
     RdsSaver,
+    /// Keeps images and automated database snapshots present in a second region.
+    Syncer,
 }
 
 impl Job {
     /// Every job, in the order in which they are run.
-    pub const ALL: [Job; 6] =
-        [Self::Creator, Self::Copier, Self::Manager, Self::Watcher, Self::RdsSharer, Self::RdsSaver];
+    pub const ALL: [Job; 7] =
+        [Self::Creator, Self::Copier, Self::Manager, Self::Watcher, Self::RdsSharer, Self::RdsSaver, Self::Syncer];
     /// The jobs that look after instances and their volumes, in the same order.
     pub const OF_EC2: [Job; 4] = [Self::Creator, Self::Copier, Self::Manager, Self::Watcher];
 
@@ -43,6 +45,7 @@ impl Job {
             Self::Watcher => "watcher",
             Self::RdsSharer => "rds-sharer",
             Self::RdsSaver => "rds-saver",
+            Self::Syncer => "syncer",
         }
     }
 }
@@ -63,7 +66,7 @@ impl FromStr for Job {
 
 /// A text that is no job's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a job: expected creator, copier, manager, watcher, rds-sharer or rds-saver")]
+#[error("`{0}` is not a job: expected creator, copier, manager, watcher, rds-sharer, rds-saver or syncer")]
 pub struct NotAJob(String);
 
 /// One run of a job, as its plan sees it.
@@ -110,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_job_is_read_as_it_is_printed_and_nothing_else_is_a_job() {
-        let names = ["creator", "copier", "manager", "watcher", "rds-sharer", "rds-saver"];
+        let names = ["creator", "copier", "manager", "watcher", "rds-sharer", "rds-saver", "syncer"];
         for (job, name) in Job::ALL.into_iter().zip(names) {
             assert_eq!(job.name(), name);
             assert_eq!(format!("{job} {job:>10}"), format!("{name} {name:>10}"));
@@ -118,7 +121,7 @@ mod tests {
             assert_eq!(serde_json::to_value(job).unwrap(), name);
             assert_eq!(name.parse::<Job>(), Ok(job));
         }
-        let jobs = "creator, copier, manager, watcher, rds-sharer or rds-saver";
+        let jobs = "creator, copier, manager, watcher, rds-sharer, rds-saver or syncer";
         for text in ["", "Creator", " creator", "creators", "rds_sharer"] {
             let error = text.parse::<Job>().unwrap_err().to_string();
             assert_eq!(error, format!("`{text}` is not a job: expected {jobs}"));

@@ -15,7 +15,7 @@ use crate::{
 /// What every setting's name begins with.
 const PREFIX: &str = "SNAPKEEPER_";
 /// What may follow.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "DEFAULT_RETENTION",
     "TIME_ZONE",
     "RPO_HOURS",
@@ -33,6 +33,7 @@ const NAMES: [&str; 17] = [
     "SAVER_KMS_KEY",
     "SAVER_COPY_DEST",
     "RETENTION",
+    "SYNC_CONFIG",
 ];
 
 /// The settings of a run.
@@ -58,6 +59,8 @@ pub struct Settings {
     pub dry_run: bool,
     /// Of the jobs for databases.
     pub failsafe: Failsafe,
+    /// The configuration of the syncer, YAML or JSON, or where it is: `ssm:NAME`, a parameter of Systems Manager.
+    pub sync_config: Option<String>,
 }
 
 /// The settings of the jobs for databases.
@@ -109,6 +112,7 @@ impl Default for Settings {
             api_rate: ApiRate::Share(1.0),
             dry_run: false,
             failsafe: Failsafe::default(),
+            sync_config: None,
         }
     }
 }
@@ -175,6 +179,8 @@ impl Settings {
                     _ => return Err("true or false"),
                 }
             }
+            // what is wrong with it the syncer says: it concerns no other job
+            "SYNC_CONFIG" => self.sync_config = Some(value.to_owned()),
             // `NAMES` has no other, and a test reads each
             _ => return Err("a known setting"),
         }
@@ -191,7 +197,7 @@ fn read_list<T: Ord>(value: &str, read: impl Fn(&str) -> Result<T, &'static str>
 }
 
 /// Reads the identifier of a DB instance or cluster; RDS stores it in lower case (RDS API, `CreateDBInstance`).
-fn read_database(value: &str) -> Result<String, &'static str> {
+pub(crate) fn read_database(value: &str) -> Result<String, &'static str> {
     let well_formed = value.len() <= 63
         && value.starts_with(|c: char| c.is_ascii_alphabetic())
         && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
@@ -202,7 +208,7 @@ fn read_database(value: &str) -> Result<String, &'static str> {
     }
 }
 
-fn read_account(value: &str) -> Result<String, &'static str> {
+pub(crate) fn read_account(value: &str) -> Result<String, &'static str> {
     if value.len() == 12 && value.bytes().all(|b| b.is_ascii_digit()) {
         Ok(value.to_owned())
     } else {
@@ -214,7 +220,7 @@ fn read_region(value: &str) -> Result<Region, &'static str> {
     value.parse().map_err(|_| "one or more region names, such as `us-west-2 eu-west-1`")
 }
 
-fn read_key(value: &str) -> Result<String, &'static str> {
+pub(crate) fn read_key(value: &str) -> Result<String, &'static str> {
     if is_key(value) {
         Ok(value.to_owned())
     } else {
@@ -441,6 +447,17 @@ mod tests {
         );
         let regions: Vec<Region> = read("SAVER_COPY_DEST", "us-west-2, eu-west-1").copy_to.into_iter().collect();
         assert_eq!(regions.iter().map(Region::as_str).collect::<Vec<_>>(), ["eu-west-1", "us-west-2"]);
+    }
+
+    /// What is wrong with it, the syncer says, for it concerns no other job.
+    #[test]
+    fn the_configuration_of_the_syncer_is_taken_as_it_is() {
+        for value in ["ssm:/snapkeeper/sync", "sync_web:\n  sync_type: ec2_ami", "{}", "mars"] {
+            let read = Settings::from_variables([(format!("{PREFIX}SYNC_CONFIG"), format!("  {value}\n"))]).unwrap();
+            assert_eq!(read, Settings { sync_config: Some(value.to_owned()), ..Settings::default() });
+        }
+        let empty = Settings::from_variables([(format!("{PREFIX}SYNC_CONFIG"), " \n".to_owned())]);
+        assert_eq!(empty, Ok(Settings::default()));
     }
 
     #[test]

@@ -67,6 +67,17 @@ pub const SOURCE_ACCOUNT: &str = "Source_Account";
 /// On database snapshots of the live account: the instant at which it was announced, once it was shared.
 pub const FAILSAFE_ANNOUNCED: &str = "Failsafe_Announced";
 
+/// On images: which image of a stack it is, the same from build to build.
+pub const SYNC_IDENTIFIER: &str = "Sync-Identifier";
+/// On DB instances and clusters: the regions in which the newest automated snapshot is to be present.
+pub const BACKUP_SYNC: &str = "Backup_Sync";
+/// What the tag begins with that tells on a source what was made of it in a region: `Sync-us-west-2`.
+pub const SYNC: &str = "Sync-";
+/// What the tag begins with that tells on a copy from where it is: `Sync-From-us-east-1`.
+pub const SYNC_FROM: &str = "Sync-From-";
+/// On images, their snapshots, and database snapshots that sync has made: `Yes`. Nothing without it is ever deleted.
+pub const SYNC_MADE: &str = "Snapkeeper_Sync";
+
 /// What AWS takes: tags on one resource, characters of a key, characters of a value (EC2 user guide, tag restrictions).
 const MAX_TAGS: usize = 50;
 const MAX_KEY: usize = 128;
@@ -204,11 +215,15 @@ impl BackupPolicy {
 
 /// Reads the tag `Copy_Dest` of an instance or a primary snapshot in the region `home`.
 pub fn destinations(tags: &Tags, home: &Region) -> (BTreeSet<Region>, Vec<TagError>) {
+    regions(COPY_DEST, tags, home)
+}
+
+/// Reads a tag that names regions other than `home`.
+pub fn regions(key: &'static str, tags: &Tags, home: &Region) -> (BTreeSet<Region>, Vec<TagError>) {
     let mut regions = BTreeSet::new();
     let mut errors = Vec::new();
-    let Some(value) = tags.get(COPY_DEST) else { return (regions, errors) };
-    let mut refuse =
-        |value: &str, expected| errors.push(TagError { key: COPY_DEST, value: value.to_owned(), expected });
+    let Some(value) = tags.get(key) else { return (regions, errors) };
+    let mut refuse = |value: &str, expected| errors.push(TagError { key, value: value.to_owned(), expected });
     let mut names = value.split(between).filter(|name| !name.is_empty()).peekable();
     if names.peek().is_none() {
         refuse(value, "one or more region names, such as `us-west-2 eu-west-1`");

@@ -69,7 +69,7 @@ impl Context {
     }
 
     /// Why no action is to be begun any more, if that is so.
-    pub(crate) fn why_not_begin(&self) -> Option<&'static str> {
+    pub fn why_not_begin(&self) -> Option<&'static str> {
         if self.cancel.is_cancelled() {
             Some("interrupted")
         } else if self.deadline.is_near() {
@@ -163,6 +163,11 @@ impl Deadline {
     /// Whether it is too late to stop an instance that must be started again.
     fn is_near_for_stopping(&self) -> bool {
         self.0.is_some_and(|limits| Instant::now() >= limits.stop_instances)
+    }
+
+    /// Reads what one of several jobs needs; `None` if that had to be left, for from now on nothing is begun.
+    pub async fn for_reading<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        until(self.0.map(|limits| limits.begin), work).await
     }
 
     /// Does what an instance is stopped for; `None` if that had to be left, for from now on it is to be started again.

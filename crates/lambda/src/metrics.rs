@@ -29,6 +29,11 @@ pub(crate) fn line(report: &Report, now: DateTime<Utc>) -> Option<String> {
         report.kept_by_reason.iter().map(|(reason, count)| (format!("Kept_{reason}"), "Count", as_u64(*count))),
     );
     metrics.extend(report.measures.iter().map(|(name, it)| ((*name).to_owned(), it.unit(), it.value())));
+    if report.job == Job::Syncer {
+        let failed = report.results.iter().filter(|result| !result.succeeded()).count();
+        metrics.push(("SyncJobs".to_owned(), "Count", as_u64(report.results.len())));
+        metrics.push(("SyncJobsFailed".to_owned(), "Count", as_u64(failed)));
+    }
     if report.job == Job::Watcher {
         // every kind, also those that were not found: a number that is missing raises no alarm
         metrics.extend(FindingKind::ALL.iter().map(|kind| {

@@ -10,6 +10,7 @@ use snapkeeper_core::{
     plain::plain,
     plan::{Finding, Kept, Measure, Refusal},
     run::{Job, Run},
+    sync::{SyncResult, Synced},
 };
 
 /// What became of one run.
@@ -41,6 +42,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What was left alone, and why.
     pub kept: Vec<Told>,
+    /// What became of each job of the syncer, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub results: Vec<SyncResult>,
     /// Numbers worth watching over time, by their names as metrics.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub measures: BTreeMap<&'static str, Measure>,
@@ -128,6 +132,7 @@ impl Report {
             unfinished: Vec::new(),
             findings: Vec::new(),
             kept: Vec::new(),
+            results: Vec::new(),
             measures: BTreeMap::new(),
             calls: BTreeMap::new(),
             duration: Duration::ZERO,
@@ -142,6 +147,21 @@ impl Report {
         }
     }
 
+    /// Adds what became of a job of the syncer. What went wrong stands among what failed as well, under the job's name, so
+    /// that alarms see it.
+    pub fn result(&mut self, result: SyncResult) {
+        let SyncResult { name, synced, errors } = result;
+        self.failed.extend(errors.iter().map(|error| Told::new(&name, error)));
+        let synced = synced.into_iter().map(|Synced { region, source, resource, state }| Synced {
+            region: plain(&region),
+            source: plain(&source),
+            resource: plain(&resource),
+            state,
+        });
+        let errors = errors.iter().map(|error| plain(error)).collect();
+        self.results.push(SyncResult { name: plain(&name), synced: synced.collect(), errors });
+    }
+
     /// Adds what else the run did.
     pub fn add(&mut self, other: Self) {
         for (reason, count) in other.kept_by_reason {
@@ -153,6 +173,7 @@ impl Report {
         self.unfinished.extend(other.unfinished);
         self.findings.extend(other.findings);
         self.kept.extend(other.kept);
+        self.results.extend(other.results);
         self.measures.extend(other.measures);
     }
 
@@ -162,7 +183,7 @@ impl Report {
     pub fn succeeded(&self) -> bool {
         let goes_on = match self.job {
             Job::Creator | Job::Watcher => false,
-            Job::Copier | Job::Manager | Job::RdsSharer | Job::RdsSaver => true,
+            Job::Copier | Job::Manager | Job::RdsSharer | Job::RdsSaver | Job::Syncer => true,
         };
         self.failed.is_empty() && (goes_on || self.unfinished.is_empty())
     }
@@ -199,6 +220,11 @@ impl Report {
         report.unfinished.truncate(length);
         report.findings.truncate(length);
         report.kept.truncate(length);
+        report.results.truncate(length);
+        for result in &mut report.results {
+            result.synced.truncate(length);
+            result.errors.truncate(length);
+        }
         report
     }
 
@@ -236,6 +262,7 @@ mod tests {
     use snapkeeper_core::{
         plan::{FindingKind, Plan},
         settings::Settings,
+        sync::SyncState,
     };
 
     use super::*;
@@ -273,6 +300,31 @@ mod tests {
         assert_eq!([resource, what, todo], [told; 3]);
         assert_eq!(report.applied[0].what, format!("tell the alert topic: {told}"));
         assert!(!serde_json::to_string(&report).unwrap().contains(['\u{1b}', '\n', '\u{202e}']));
+    }
+
+    #[test]
+    fn what_went_wrong_with_a_job_of_the_syncer_fails_the_run_in_its_name() {
+        let synced = |resource: &str| Synced {
+            region: "us-west-2".to_owned(),
+            source: "ami-1".to_owned(),
+            resource: resource.to_owned(),
+            state: SyncState::InSync,
+        };
+        let mut report = Report::of(&run());
+        assert!(serde_json::to_value(&report).unwrap().get("results").is_none());
+        report.result(SyncResult { name: "sync_web".to_owned(), synced: vec![synced("ami-2")], errors: Vec::new() });
+        assert!(report.succeeded());
+        let (name, errors) = ("sync_db".to_owned(), vec![SPOOFED.to_owned()]);
+        report.result(SyncResult { name, synced: vec![synced(SPOOFED)], errors });
+        let told = "no\\u{1b}[2J\\n\\u{202e}all is well";
+        assert_eq!(report.failed, [Told { resource: "sync_db".to_owned(), cause: told.to_owned() }]);
+        assert_eq!(report.results[1].synced, [synced(told)]);
+        assert_eq!(report.results[1].errors, [told]);
+        let told = serde_json::to_value(&report).unwrap();
+        let one =
+            serde_json::json!({"region": "us-west-2", "source": "ami-1", "resource": "ami-2", "state": "in_sync"});
+        assert_eq!(told["results"][0], serde_json::json!({"name": "sync_web", "synced": [one], "errors": []}));
+        assert_eq!(report.cut_to(1).results.len(), 1);
     }
 
     #[test]

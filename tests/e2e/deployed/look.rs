@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use snapkeeper_core::run::Job::{self, Copier, Creator, Manager, RdsSaver, RdsSharer, Watcher};
+use snapkeeper_core::run::Job::{self, Copier, Creator, Manager, RdsSaver, RdsSharer, Syncer, Watcher};
 use snapkeeper_tests::{
     deployment::{Attempt, Ministack, Resource, Stack},
     policies,
@@ -79,7 +79,7 @@ fn function(stack: &Stack, job: Job) {
     let config = &config.unwrap().properties;
     // the next run of these comes soon, and goes on by itself
     let retries = match job {
-        Copier | RdsSharer | RdsSaver => "0",
+        Copier | RdsSharer | RdsSaver | Syncer => "0",
         Creator | Manager | Watcher => "2",
     };
     assert_eq!((said(&config["MaximumRetryAttempts"]).as_str(), &config["Qualifier"]), (retries, &json!("$LATEST")));

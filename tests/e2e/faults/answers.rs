@@ -210,6 +210,6 @@ async fn check(job: Job, fault: Fault, repeats: u64, looks: u64) {
     match job {
         Job::Creator => assert_eq!(told(&report).len(), of_run(&world, HOME, NOW).len(), "{fault:?}"),
         Job::Copier => assert_eq!(told(&report).len(), automated(&world, region).len(), "{fault:?}"),
-        Job::Manager | Job::Watcher | Job::RdsSharer | Job::RdsSaver => {}
+        Job::Manager | Job::Watcher | Job::RdsSharer | Job::RdsSaver | Job::Syncer => {}
     }
 }

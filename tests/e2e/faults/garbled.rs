@@ -119,6 +119,7 @@ async fn run(world: &World, job: Job, spoiler: Spoiler) -> (Report, Spoiler) {
         Job::Watcher => perform(&aws, &context, &calls, snapkeeper_watcher::run, Aws::publish).await,
         Job::RdsSharer => perform(&aws, &context, &calls, snapkeeper_rds_sharer::run, Aws::publish).await,
         Job::RdsSaver => perform(&aws, &context, &calls, snapkeeper_rds_saver::run, Aws::publish).await,
+        Job::Syncer => perform(&aws, &context, &calls, snapkeeper_syncer::run, Aws::publish).await,
     };
     let spoiler = lock(&shared).clone();
     (report, spoiler)

@@ -37,7 +37,7 @@ pub(super) async fn served(job: Job, policy: &serde_json::Value) -> Result<(), S
             Box::pin(watches(&world)).await?;
             Box::pin(databases::watches(policy)).await?;
         }
-        Job::RdsSharer | Job::RdsSaver => return Err(format!("the {job} looks after no instances")),
+        Job::RdsSharer | Job::RdsSaver | Job::Syncer => return Err(format!("the {job} looks after no instances")),
     }
     let told = world.simulator().published().len();
     fails_and_tells(&world, job, LONG_AFTER).await;

@@ -145,7 +145,7 @@ async fn served(job: Job, policy: &Value) -> Result<(), String> {
         RdsSaver => {
             estate.with_failsafe("ALERT_TOPIC_ARN", &topic(job)).with_failsafe("RETENTION", "1d").with_second_copies()
         }
-        RdsSharer | Job::Creator | Job::Copier | Job::Manager | Job::Watcher => {
+        RdsSharer | Job::Creator | Job::Copier | Job::Manager | Job::Watcher | Job::Syncer => {
             estate.with_live("ALERT_TOPIC_ARN", &topic(job))
         }
     };

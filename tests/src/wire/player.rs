@@ -320,6 +320,7 @@ async fn carry_out(aws: &Aws, context: &Context, calls: &Calls) -> Report {
         Job::Watcher => perform(aws, context, calls, snapkeeper_watcher::run, Aws::publish).await,
         Job::RdsSharer => perform(aws, context, calls, snapkeeper_rds_sharer::run, Aws::publish).await,
         Job::RdsSaver => perform(aws, context, calls, snapkeeper_rds_saver::run, Aws::publish).await,
+        Job::Syncer => perform(aws, context, calls, snapkeeper_syncer::run, Aws::publish).await,
     }
 }
 

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use snapkeeper_core::{
     ids::{ImageId, SnapshotId},
     inventory::{Device, Instance, InstanceState, Snapshot, SnapshotState, Volume},
+    sync::image::{Image, ImageState},
     tags::Tags,
 };
 
@@ -76,6 +77,45 @@ pub(super) fn used_by_image(image: &types::Image) -> Vec<(SnapshotId, ImageId)> 
     let Some(id) = image.image_id() else { return Vec::new() };
     let snapshots = image.block_device_mappings().iter().filter_map(|mapping| mapping.ebs()?.snapshot_id());
     snapshots.map(|snapshot| (snapshot.into(), id.into())).collect()
+}
+
+pub(super) fn image(image: &types::Image) -> Option<Image> {
+    let said = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+    let ebs = || image.block_device_mappings().iter().filter_map(|mapping| Some((mapping, mapping.ebs()?)));
+    let devices = ebs().filter_map(|(mapping, ebs)| {
+        Some((mapping.device_name().unwrap_or_default().to_owned(), SnapshotId::from(ebs.snapshot_id()?)))
+    });
+    let reason = image.state_reason();
+    Some(Image {
+        id: image.image_id()?.into(),
+        name: image.name().unwrap_or_default().to_owned(),
+        description: image.description().unwrap_or_default().to_owned(),
+        owner: image.owner_id().unwrap_or_default().to_owned(),
+        state: image_state(image.state()),
+        message: reason.and_then(|reason| said(reason.message()).or_else(|| said(reason.code()))),
+        created: image
+            .creation_date()
+            .and_then(|date| DateTime::parse_from_rfc3339(date).ok())
+            .map(|created| created.to_utc()),
+        copy_of: image
+            .source_image_region()
+            .and_then(|region| region.parse().ok())
+            .zip(said(image.source_image_id()).map(ImageId::from)),
+        devices: devices.collect(),
+        encrypted: ebs().any(|(_, ebs)| ebs.encrypted() == Some(true)),
+        tags: tags(image.tags()),
+    })
+}
+
+fn image_state(state: Option<&types::ImageState>) -> ImageState {
+    use types::ImageState as State;
+    match state {
+        Some(State::Available) => ImageState::Available,
+        Some(State::Pending) => ImageState::Pending,
+        Some(State::Failed | State::Error | State::Invalid) => ImageState::Failed,
+        Some(State::Disabled) => ImageState::Disabled,
+        _ => ImageState::Unknown,
+    }
 }
 
 fn tags(tags: &[types::Tag]) -> Tags {

@@ -20,7 +20,7 @@ use crate::{call::Twice, error::Error, pages::pages};
 /// The largest page that EC2 gives.
 pub(super) const PAGE: i32 = 1000;
 /// How many values EC2 takes in one filter.
-const MAX_VALUES: usize = 200;
+pub(super) const MAX_VALUES: usize = 200;
 
 impl Ec2 {
     /// Every instance of the region.
@@ -186,7 +186,7 @@ impl Ec2 {
         self.snapshots_where(filters(wanted.map(|(key, value)| (tag(key), value.to_owned())).collect())).await
     }
 
-    async fn snapshots_where(&self, filters: Vec<Filter>) -> Result<Vec<Snapshot>, Error> {
+    pub(super) async fn snapshots_where(&self, filters: Vec<Filter>) -> Result<Vec<Snapshot>, Error> {
         let call = self
             .client
             .describe_snapshots()

@@ -24,40 +24,60 @@ impl Rds {
     /// # Errors
     /// If any page could not be read.
     pub async fn databases(&self) -> Result<Vec<Database>, Error> {
-        let call = self.client.describe_db_instances().max_records(PAGE);
-        let instances: Vec<types::DbInstance> = pages("DescribeDBInstances", async |marker| {
-            let page = self
-                .caller
-                .call("DescribeDBInstances", Twice::Harmless, || call.clone().set_marker(marker.clone()).send())
-                .await?;
-            Ok((page.db_instances.unwrap_or_default(), page.marker))
-        })
-        .await?;
+        let instances = self.instances().await?;
         let tde = if instances.iter().any(convert::may_have_tde) {
             self.option_groups_with_tde().await?
         } else {
             BTreeSet::new()
         };
-        let call = self.client.describe_db_clusters().max_records(PAGE);
-        let clusters = pages("DescribeDBClusters", async |marker| {
-            let page = self
-                .caller
-                .call("DescribeDBClusters", Twice::Harmless, || call.clone().set_marker(marker.clone()).send())
-                .await?;
-            Ok((page.db_clusters().iter().filter_map(convert::cluster).collect(), page.marker))
-        });
         let mut databases: Vec<Database> =
             instances.iter().filter_map(|instance| convert::instance(instance, &tde)).collect();
         let mut members: BTreeMap<String, Vec<Member>> = BTreeMap::new();
         for (cluster, member) in instances.iter().filter_map(convert::member) {
             members.entry(cluster).or_default().push(member);
         }
-        let clusters: Vec<Database> = clusters.await?;
-        databases.extend(clusters.into_iter().map(|cluster| {
+        databases.extend(self.clusters().await?.into_iter().map(|cluster| {
             let members = members.remove(&cluster.id.name).unwrap_or_default();
             Database { members, ..cluster }
         }));
         Ok(databases)
+    }
+
+    /// The DB instances and clusters that have a tag, whatever it says. Whether their engines encrypt is not asked.
+    ///
+    /// # Errors
+    /// If any page could not be read.
+    pub async fn databases_with_tag(&self, key: &str) -> Result<Vec<Database>, Error> {
+        let (instances, unasked) = (self.instances().await?, BTreeSet::new());
+        let mut databases: Vec<Database> =
+            instances.iter().filter_map(|instance| convert::instance(instance, &unasked)).collect();
+        databases.extend(self.clusters().await?);
+        databases.retain(|database| database.tags.has(key));
+        Ok(databases)
+    }
+
+    async fn instances(&self) -> Result<Vec<types::DbInstance>, Error> {
+        let call = self.client.describe_db_instances().max_records(PAGE);
+        pages("DescribeDBInstances", async |marker| {
+            let page = self
+                .caller
+                .call("DescribeDBInstances", Twice::Harmless, || call.clone().set_marker(marker.clone()).send())
+                .await?;
+            Ok((page.db_instances.unwrap_or_default(), page.marker))
+        })
+        .await
+    }
+
+    async fn clusters(&self) -> Result<Vec<Database>, Error> {
+        let call = self.client.describe_db_clusters().max_records(PAGE);
+        pages("DescribeDBClusters", async |marker| {
+            let page = self
+                .caller
+                .call("DescribeDBClusters", Twice::Harmless, || call.clone().set_marker(marker.clone()).send())
+                .await?;
+            Ok((page.db_clusters().iter().filter_map(convert::cluster).collect(), page.marker))
+        })
+        .await
     }
 
     /// The names of the option groups that encrypt by the engine.

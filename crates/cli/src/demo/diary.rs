@@ -131,8 +131,8 @@ impl Diary {
                 Job::Copier => self.copier(&mut page, report),
                 Job::Manager => self.manager(&mut page, report),
                 Job::Watcher => self.watcher(&mut page, report),
-                // the account has no databases
-                Job::RdsSharer | Job::RdsSaver => {}
+                // the account has no databases, and asks for no sync
+                Job::RdsSharer | Job::RdsSaver | Job::Syncer => {}
             }
             for Told { resource, cause } in report.failed.iter().filter(|it| !is_of_whole_run(report, it)) {
                 let words = format!("{resource}: {cause}");

@@ -15,7 +15,7 @@ use crate::{
     tags::{self, Tags},
 };
 
-pub(super) const LIVE: &str = "111111111111";
+pub(crate) const LIVE: &str = "111111111111";
 pub(super) const FAILSAFE: &str = "222222222222";
 /// The key under which everything is.
 const KEY: &str = "arn:aws:kms:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -51,17 +51,17 @@ fn database(kind: DatabaseKind, name: &str, engine: &str) -> Database {
 }
 
 /// An enrolled DB instance.
-pub(super) fn instance(name: &str) -> Database {
+pub(crate) fn instance(name: &str) -> Database {
     database(DatabaseKind::Instance, name, "postgres")
 }
 
 /// An enrolled Aurora cluster.
-pub(super) fn cluster(name: &str) -> Database {
+pub(crate) fn cluster(name: &str) -> Database {
     database(DatabaseKind::Cluster, name, "aurora-postgresql")
 }
 
 /// The available automated snapshot of that moment, `2026-11-21T05:12`.
-pub(super) fn automated(database: &Database, moment: &str) -> DbSnapshot {
+pub(crate) fn automated(database: &Database, moment: &str) -> DbSnapshot {
     let taken = at(&format!("{moment}:07.251Z"));
     let id = DbSnapshotId {
         kind: database.id.kind,
@@ -124,13 +124,13 @@ pub(super) fn saved(database: &Database, moment: &str) -> DbSnapshot {
 
 impl DbSnapshot {
     /// With this tag.
-    pub(super) fn tagged(mut self, key: &str, value: &str) -> Self {
+    pub(crate) fn tagged(mut self, key: &str, value: &str) -> Self {
         self.tags.set(key, value);
         self
     }
 
     /// Without this tag.
-    pub(super) fn untagged(mut self, key: &str) -> Self {
+    pub(crate) fn untagged(mut self, key: &str) -> Self {
         self.tags = self.tags.iter().filter(|(other, _)| *other != key).collect();
         self
     }
@@ -142,7 +142,7 @@ impl DbSnapshot {
     }
 
     /// In this state.
-    pub(super) fn in_state(mut self, state: DbSnapshotState) -> Self {
+    pub(crate) fn in_state(mut self, state: DbSnapshotState) -> Self {
         self.state = state;
         self
     }
@@ -150,14 +150,14 @@ impl DbSnapshot {
 
 impl Database {
     /// With this tag.
-    pub(super) fn tagged(mut self, key: &str, value: &str) -> Self {
+    pub(crate) fn tagged(mut self, key: &str, value: &str) -> Self {
         self.tags.set(key, value);
         self
     }
 }
 
 /// All that a plan says: what it does, `keep ID: reason`, `find Kind ID`, `refuse ID: why`.
-pub(super) fn told<A: Action>(plan: &Plan<A>) -> Vec<String> {
+pub(crate) fn told<A: Action>(plan: &Plan<A>) -> Vec<String> {
     let actions = plan.actions.iter().map(ToString::to_string);
     let kept = plan.kept.iter().map(|kept| format!("keep {}: {}", kept.resource, kept.reason.kind()));
     let findings = plan.findings.iter().map(|finding| format!("find {:?} {}", finding.kind, finding.resource));
@@ -167,7 +167,7 @@ pub(super) fn told<A: Action>(plan: &Plan<A>) -> Vec<String> {
 
 /// Compares what a plan says, each by its beginning.
 #[track_caller]
-pub(super) fn check_told(told: &[String], expected: &[&str]) {
+pub(crate) fn check_told(told: &[String], expected: &[&str]) {
     let same = told.len() == expected.len() && told.iter().zip(expected).all(|(told, begin)| told.starts_with(begin));
     assert!(same, "told {told:#?}, expected {expected:#?}");
 }

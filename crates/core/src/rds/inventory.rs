@@ -158,11 +158,16 @@ impl DbSnapshot {
         self.is_own() && self.tags.has(tags::SOURCE_ACCOUNT)
     }
 
+    /// Whether it is one of the syncer's copies, by its tags. The failsafe jobs' copies are none.
+    pub fn is_synced(&self) -> bool {
+        self.tags.get(tags::SYNC_MADE) == Some(tags::YES) && !self.tags.has(tags::SOURCE_DB_SNAPSHOT)
+    }
+
     /// The moment of the data, in whole seconds. Of our own copies of clusters it is what their tag says, for RDS does not
     /// tell it (RDS API, `DBClusterSnapshot`: it has no `OriginalSnapshotCreateTime`). A tag that names a moment after the
     /// copy was made is not true.
     pub fn data_at(&self) -> Option<DateTime<Utc>> {
-        let is_told_by_tag = self.id.kind == DatabaseKind::Cluster && self.is_own();
+        let is_told_by_tag = self.id.kind == DatabaseKind::Cluster && (self.is_own() || self.is_synced());
         let said = if is_told_by_tag { tags::instant(tags::SOURCE_TAKEN, &self.tags) } else { None };
         let said = said.filter(|said| self.made.is_some_and(|made| *said <= made));
         said.or(self.taken).map(|instant| instant.trunc_subsecs(0))

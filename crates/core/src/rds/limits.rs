@@ -16,20 +16,20 @@ const COPIES_OF_AURORA: usize = 5;
 const NEAR: u64 = 80;
 
 /// The copies that are under way into one region.
-pub(super) struct UnderWay {
+pub(crate) struct UnderWay {
     all: usize,
     of_aurora: usize,
 }
 
 impl UnderWay {
     /// Those among the manual snapshots of the region. One that is being taken by hand counts as well: there is no telling.
-    pub(super) fn among(manual: &[DbSnapshot]) -> Self {
+    pub(crate) fn among(manual: &[DbSnapshot]) -> Self {
         let under_way = || manual.iter().filter(|snapshot| snapshot.state == DbSnapshotState::InProgress);
         Self { all: under_way().count(), of_aurora: under_way().filter(|it| it.is_aurora()).count() }
     }
 
     /// Takes a place for one more. `false` where there is none left.
-    pub(super) fn take_place(&mut self, is_aurora: bool) -> bool {
+    pub(crate) fn take_place(&mut self, is_aurora: bool) -> bool {
         if self.all >= COPIES || (is_aurora && self.of_aurora >= COPIES_OF_AURORA) {
             return false;
         }

@@ -1,6 +1,9 @@
-//! The names of failsafe copies: what follows from the source alone, so that a copy is made only once.
+//! The names of copies: what follows from the source alone, so that a copy is made only once.
 
-use crate::rds::inventory::{DatabaseKind, DbSnapshotId};
+use crate::{
+    ids::Region,
+    rds::inventory::{DatabaseKind, DbSnapshotId},
+};
 
 /// What the name of each failsafe copy begins with.
 pub const PREFIX: &str = "failsafe-";
@@ -14,10 +17,20 @@ const MOMENT: usize = 16;
 /// would be too long for AWS loses part of the database's name, and has a number in its place that follows from the
 /// whole: `failsafe-a-cluster-whose-name-is-long-1c0ffee5-2026-11-21-05-12`.
 pub fn of_copy(automated: &DbSnapshotId) -> DbSnapshotId {
+    with_prefix(PREFIX, automated)
+}
+
+/// The syncer's copy of an automated snapshot of the region `from`: `sync-us-east-1-orders-2026-11-21-05-12`. What would
+/// be too long is shortened as in a failsafe copy's name.
+pub fn of_synced(from: &Region, automated: &DbSnapshotId) -> DbSnapshotId {
+    with_prefix(&format!("sync-{from}-"), automated)
+}
+
+fn with_prefix(prefix: &str, automated: &DbSnapshotId) -> DbSnapshotId {
     let whole: String = automated.name.strip_prefix(AUTOMATED).unwrap_or(&automated.name).replace(':', "-");
-    let room = longest(automated.kind) - PREFIX.len();
+    let room = longest(automated.kind).saturating_sub(prefix.len());
     let name = if whole.len() <= room || !whole.is_ascii() { whole } else { shortened(&whole, room) };
-    DbSnapshotId { kind: automated.kind, name: format!("{PREFIX}{name}") }
+    DbSnapshotId { kind: automated.kind, name: format!("{prefix}{name}") }
 }
 
 /// How long the name of a copy may be (RDS API, `CopyDBSnapshot` and `CopyDBClusterSnapshot`).
@@ -61,6 +74,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_synced_copy_is_named_after_its_region_as_well() {
+        let automated = DbSnapshotId { kind: DatabaseKind::Cluster, name: "rds:orders-2026-11-21-05-12".to_owned() };
+        let copy = of_synced(&"us-east-1".parse().unwrap(), &automated);
+        assert_eq!(copy.to_string(), "cluster-snapshot:sync-us-east-1-orders-2026-11-21-05-12");
+    }
+
     /// A cluster's name may have 63 characters, and so may that of its snapshot.
     #[test]
     fn a_name_that_would_be_too_long_stays_its_own() {
@@ -85,6 +105,11 @@ mod tests {
             prop_assert!(copy.len() <= longest(kind), "{copy}");
             prop_assert!(copy.starts_with(PREFIX) && !copy.ends_with('-') && !copy.contains("--"), "{copy}");
             prop_assert!(copy.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{copy}");
+
+            let from: Region = "ap-southeast-1".parse().unwrap();
+            let synced = of_synced(&from, &DbSnapshotId { kind, name: format!("rds:{name}") }).name;
+            prop_assert!(synced.len() <= longest(kind) && synced.starts_with("sync-ap-southeast-1-"), "{synced}");
+            prop_assert!(!synced.ends_with('-') && !synced.contains("--"), "{synced}");
         }
     }
 }

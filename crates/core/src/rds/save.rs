@@ -328,7 +328,7 @@ impl<'a> Saver<'a> {
                 Ok(why) => {
                     let due = match &why {
                         Why::Due(day) => Some(*day),
-                        Why::Failed | Why::Superseded(_) | Why::NeverShared(_) => None,
+                        Why::Failed | Why::Superseded(_) | Why::NeverShared(_) | Why::Surplus(_) => None,
                     };
                     let delete = DeleteDbSnapshot { region: region.clone(), snapshot: copy.id.clone(), why };
                     going.push((due, delete));

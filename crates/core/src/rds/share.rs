@@ -314,7 +314,7 @@ fn newest<'a>(copies: &[&'a DbSnapshot]) -> Option<&'a DbSnapshot> {
 
 /// The key for a copy: none for one of an unencrypted Aurora snapshot, which a copy cannot encrypt (RDS API,
 /// `CopyDBClusterSnapshot`, parameter `KmsKeyId`).
-pub(super) fn key_for(source: &DbSnapshot, key: &str) -> Option<String> {
+pub(crate) fn key_for(source: &DbSnapshot, key: &str) -> Option<String> {
     let stays_unencrypted = source.is_aurora() && source.kms_key.is_none();
     (!stays_unencrypted).then(|| key.to_owned())
 }

@@ -1,6 +1,6 @@
-//! What the two failsafe jobs do to snapshots: copy them, and delete their own.
+//! What the jobs for databases do to snapshots: copy them, and delete their own.
 
-use std::fmt;
+use std::{fmt, num::NonZeroU16};
 
 use chrono::NaiveDate;
 
@@ -61,6 +61,8 @@ pub enum Why {
     Due(NaiveDate),
     /// It failed, so that it holds nothing; its name is free again then.
     Failed,
+    /// There are so many newer ones, and no more are asked for.
+    Surplus(NonZeroU16),
 }
 
 impl fmt::Display for Why {
@@ -70,6 +72,7 @@ impl fmt::Display for Why {
             Self::NeverShared(newer) => write!(f, "never shared, and {newer} is newer"),
             Self::Due(day) => write!(f, "due since {day}"),
             Self::Failed => f.write_str("it failed"),
+            Self::Surplus(number) => write!(f, "older than the newest {number}"),
         }
     }
 }
