@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_ec2::types::{
-    DeleteSnapshotReturnCode, Filter, InstanceState, InstanceStateName, LaunchTemplateVersion, Reservation,
-    ResourceType, SnapshotReturnCodes,
+use aws_sdk_ec2::{
+    operation::describe_images::builders::DescribeImagesFluentBuilder,
+    types::{
+        DeleteSnapshotReturnCode, Filter, InstanceState, InstanceStateName, LaunchTemplateVersion, Reservation,
+        ResourceType, SnapshotReturnCodes,
+    },
 };
 use snapkeeper_core::{
     ids::{ImageId, SnapshotId},
@@ -52,14 +55,7 @@ impl Ec2 {
             .owners(owner.unwrap_or("self"))
             .max_results(PAGE)
             .set_filters((!filters.is_empty()).then_some(filters));
-        pages("DescribeImages", async |token| {
-            let page = self
-                .caller
-                .call("DescribeImages", Twice::Harmless, || call.clone().set_next_token(token.clone()).send())
-                .await?;
-            Ok((page.images().iter().filter_map(convert::image).collect(), page.next_token))
-        })
-        .await
+        self.images_of(call).await
     }
 
     /// Every own image of the region, the disabled ones as well: their names are taken, too.
@@ -69,6 +65,10 @@ impl Ec2 {
     pub async fn own_images(&self) -> Result<Vec<Image>, Error> {
         // without IncludeDisabled, EC2 lists deprecated images but no disabled ones
         let call = self.client.describe_images().owners("self").include_disabled(true).max_results(PAGE);
+        self.images_of(call).await
+    }
+
+    async fn images_of(&self, call: DescribeImagesFluentBuilder) -> Result<Vec<Image>, Error> {
         pages("DescribeImages", async |token| {
             let page = self
                 .caller
