@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use snapkeeper_core::sync::SyncState::{Created, InProgress, InSync};
-use snapkeeper_simulator::{Config, DbSnapshotState, ImageState};
+use snapkeeper_simulator::{Config, DbSnapshotState, Fault, FaultKind, ImageState};
 use snapkeeper_tests::{
     World,
     world::{ACCOUNT, START, instant},
@@ -262,6 +262,33 @@ async fn of_a_database_the_newest_copies_stay_beside_the_one_in_the_making() {
             assert_eq!(states(&report, "sync_it"), [(WEST.to_owned(), InSync)], "{unit} {day}");
             assert_eq!(own_db_snapshots(&world, WEST, unit).len(), (days + 1).min(most), "{unit} {day}");
         }
+    }
+}
+
+/// With a run a day the surplus goes in the run that begins the next copy; but not where AWS refuses that copy.
+#[tokio::test(start_paused = true)]
+async fn where_the_newest_cannot_be_copied_the_older_copies_stay() {
+    let text = "sync_it: {sync_type: rds_automated_snapshot, source_region: us-east-1, destination_region: us-west-2, \
+                kms_key_id: alias/dr, db_instance: orders, max_snapshots_to_retain: 1}";
+    for is_refused in [false, true] {
+        let world = world(config(), text);
+        world.operator(HOME).await.create_db_instance("orders", &[]).await;
+        for day in [21, 22] {
+            world.until(&format!("2026-11-{day}T06:00:00Z")).await;
+            run_well(&world).await;
+        }
+        world.until("2026-11-23T06:00:00Z").await;
+        if is_refused {
+            world.simulator().inject(Fault::new("CopyDBSnapshot", FaultKind::Deny).always());
+        }
+        let report = run(&world).await;
+        assert_eq!(report.succeeded(), !is_refused, "{:?}", report.failed);
+        let days: Vec<bool> = ["11-21", "11-22", "11-23"]
+            .into_iter()
+            .map(|day| own_db_snapshots(&world, WEST, "db:orders").iter().any(|copy| copy.id.contains(day)))
+            .collect();
+        assert_eq!(days, [is_refused, true, !is_refused]);
+        assert_eq!(report.unfinished.len(), usize::from(is_refused), "{:?}", report.unfinished);
     }
 }
 
