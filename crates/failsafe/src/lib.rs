@@ -1,4 +1,4 @@
-//! What the two jobs for databases carry out alike: they copy a database snapshot, and delete one.
+//! What sharer, saver and syncer carry out alike: they copy a database snapshot, and delete one.
 
 use std::{
     collections::BTreeMap,
