@@ -45,6 +45,9 @@ pub struct Config {
     /// How many results a page holds at most, whatever `MaxResults` or `MaxRecords` says; at least one. A describe of EC2
     /// that asks for no pages is answered in full.
     pub page_size: usize,
+    /// Whether every call is remembered, to be told by [`Simulator::calls`](crate::Simulator::calls). They are counted in
+    /// any case: [`Simulator::call_counts`](crate::Simulator::call_counts).
+    pub keeps_calls: bool,
     /// How far back stale readings reach. Where it is no time, nothing is remembered and no reading is stale.
     pub remembers: Duration,
 }
@@ -71,6 +74,7 @@ impl Config {
             db_snapshot_limit: 100,
             db_copies_at_once: 20,
             page_size: 1000,
+            keeps_calls: true,
             remembers: Duration::ZERO,
         }
     }

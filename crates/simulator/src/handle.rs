@@ -7,7 +7,7 @@ use crate::iam::Policy;
 use crate::model::ids::{Ids, hash};
 use crate::model::{Here, Place, REGIONS, World};
 use crate::rates::Buckets;
-use crate::record::{Call, Outcome};
+use crate::record::{Call, CallCount, CallKind, Outcome};
 use crate::skew;
 use crate::wire::error::Error;
 use crate::wire::request::{Params, Request, Scope};
@@ -22,7 +22,9 @@ use std::time::Duration;
 pub(crate) struct State {
     pub(crate) world: World,
     pub(crate) faults: Faults,
+    /// Empty where they are not kept.
     pub(crate) calls: Vec<Call>,
+    pub(crate) counts: BTreeMap<CallKind, CallCount>,
     /// Whether a request that is dated by a wrong clock is refused.
     pub(crate) refuses_skewed: bool,
     /// By access key, or by the ARN of a role, whose sessions all have it. Whoever has none may do all.
@@ -67,6 +69,7 @@ impl State {
             world: World::new(config),
             faults: Faults::new(config.seed),
             calls: Vec::new(),
+            counts: BTreeMap::new(),
             refuses_skewed: false,
             policies: BTreeMap::new(),
             late: BTreeMap::new(),
@@ -120,23 +123,41 @@ impl State {
             Some(Err(error)) => Outcome::Error { status: error.status, code: error.code.clone() },
         };
         tracing::debug!(region = scope.region, service = scope.service, action, ?answer, "call");
-        let is_own = |(name, _): &&(String, String)| name != "Action" && name != "Version";
-        self.calls.push(Call {
-            at: now,
-            caller: scope.access_key.clone(),
-            account: place.account,
-            region: place.region,
-            service: scope.service.clone(),
-            action: action.to_owned(),
-            params: request.pairs.iter().filter(is_own).cloned().collect(),
-            answer,
-        });
         let service = Service::named(&scope.service).unwrap_or(Service::Ec2);
+        self.remember(config, now, place.account, scope, request, answer);
         let answer = result.map(|result| match result {
             Ok(nodes) => service.success(action, &request_id, nodes),
             Err(error) => service.failure(&request_id, &error),
         });
         Exchange { answer, delay: config.latency.saturating_add(delay) }
+    }
+
+    /// Counts a call, and keeps it if calls are kept.
+    fn remember(
+        &mut self,
+        config: &Config,
+        at: DateTime<Utc>,
+        account: String,
+        scope: Scope,
+        request: &Request,
+        answer: Outcome,
+    ) {
+        let Scope { access_key: caller, region, service } = scope;
+        let kind = CallKind { caller, region, service, action: request.action().to_owned() };
+        if config.keeps_calls {
+            let is_own = |(name, _): &&(String, String)| name != "Action" && name != "Version";
+            self.calls.push(Call {
+                at,
+                caller: kind.caller.clone(),
+                account,
+                region: kind.region.clone(),
+                service: kind.service.clone(),
+                action: kind.action.clone(),
+                params: request.pairs.iter().filter(is_own).cloned().collect(),
+                answer: answer.clone(),
+            });
+        }
+        self.counts.entry(kind).or_default().add(&answer);
     }
 
     /// Handles a call as the fault that strikes it would have it. No result means that the connection is cut.

@@ -4,7 +4,7 @@ use crate::testing::{
     ACCOUNT, Look as _, Reply, authorization, call, call_service, simulator, simulator_with, snapshot, volume,
 };
 use crate::wire::request::Request;
-use crate::{Fault, FaultKind, OPERATOR, Outcome, Simulator, SnapshotState};
+use crate::{CallCount, Fault, FaultKind, OPERATOR, Outcome, Simulator, SnapshotState};
 use std::time::Duration;
 
 const REGION: &str = "us-east-1";
@@ -123,6 +123,28 @@ async fn calls_are_remembered_with_their_answers() {
     assert_eq!(calls[0].answer, Outcome::Error { status: 400, code });
     sim.forget_calls();
     assert!(sim.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_are_counted_even_if_they_are_not_kept() {
+    let sim = simulator_with(|config| config.keeps_calls = false);
+    sim.inject(Fault::any(FaultKind::Throttle).times(2));
+    sim.inject(Fault::any(FaultKind::CutBefore).after(3));
+    for _ in 0..5 {
+        call(&sim, REGION, "DescribeVolumes", &[]);
+    }
+    sim.call("ec2", "us-west-2", "DeleteSnapshot", &[("SnapshotId", "snap-00000000")]).unwrap_err();
+    assert!(sim.calls().is_empty());
+    let counts = sim.call_counts();
+    let told: Vec<(&str, &str, &str)> =
+        counts.keys().map(|kind| (kind.caller.as_str(), kind.region.as_str(), kind.action.as_str())).collect();
+    assert_eq!(told, [("AKID", REGION, "DescribeVolumes"), (OPERATOR, "us-west-2", "DeleteSnapshot")]);
+    let all: CallCount = counts.values().sum();
+    assert_eq!((all.calls, all.throttled, all.cut), (6, 2, 1));
+    let errors: Vec<(&str, u64)> = all.errors.iter().map(|(code, count)| (code.as_str(), *count)).collect();
+    assert_eq!(errors, [("InvalidSnapshot.NotFound", 1), ("RequestLimitExceeded", 2)]);
+    sim.forget_calls();
+    assert!(sim.call_counts().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

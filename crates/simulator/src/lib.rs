@@ -13,7 +13,12 @@
 //!                   ec2, kms, rds, sns, ssm, sts    one function an action: read all parameters, then act
 //!                     │
 //!                   model     what exists and existed, and what time does to it
+//!                     ▲
+//!                   fleet     what its owner puts in at once, without calls
 //! ```
+//!
+//! A describe costs what its page costs, not what the region holds: it walks on from where the page before ended, and
+//! what backups filter by is indexed. Where many calls are made, [`Config::keeps_calls`] is better off.
 //!
 //! What holds throughout:
 //! - **Nothing is ignored in silence.** An action, a parameter or a filter that is not modelled is an error answer.
@@ -30,6 +35,7 @@ mod config;
 mod door;
 mod ec2;
 mod fault;
+mod fleet;
 mod handle;
 mod iam;
 mod kms;
@@ -51,6 +57,7 @@ mod wire;
 pub use config::{Config, Rates};
 pub use door::listener::Listener;
 pub use fault::{Fault, FaultKind};
+pub use fleet::{BadFleet, Fleet, fleet_id};
 pub use iam::{Policy, PolicyError};
 pub use model::database::{Database, DatabaseKind};
 pub use model::db_snapshot::{DbSnapshot, DbSnapshotState};
@@ -62,6 +69,6 @@ pub use model::snapshot::{Snapshot, SnapshotState, Source, StorageTier};
 pub use model::tags::Tags;
 pub use model::volume::{Attachment, Volume};
 pub use operator::{OPERATOR, Reply};
-pub use record::{Call, DbDeletion, Deletion, Deregistration, Outcome, Published};
+pub use record::{Call, CallCount, CallKind, DbDeletion, Deletion, Deregistration, Outcome, Published};
 pub use sight::Sight;
 pub use simulator::Simulator;

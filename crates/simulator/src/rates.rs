@@ -4,7 +4,7 @@ use crate::action::is_describe;
 use crate::model::Place;
 use crate::wire::request::Params;
 use crate::wire::response::Service;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 
 /// The size of a bucket and how fast it fills, in calls and calls a second.
@@ -19,7 +19,10 @@ struct Rate {
 /// not modelled.
 fn rate(action: &str, params: &Params) -> Rate {
     let (burst, refill) = match action {
-        "CreateSnapshot" | "CreateSnapshots" | "DeleteSnapshot" | "DeregisterImage" => (100, 5),
+        "CreateSnapshot" | "CreateSnapshots" | "DeleteSnapshot" | "ModifySnapshotAttribute" | "DeregisterImage" => {
+            (100, 5)
+        }
+        "CopyImage" => (100, 1),
         "CreateTags" | "DeleteTags" => (100, 10),
         "StartInstances" => (5, 2),
         "DescribeInstances" | "DescribeVolumes" | "DescribeSnapshots" if is_unfiltered(params) => (50, 10),
@@ -66,7 +69,8 @@ impl Buckets {
         let elapsed = (now - level.at).num_milliseconds();
         // calls a second are thousandths of a call a millisecond
         level.millis = full.min(level.millis.saturating_add(elapsed.saturating_mul(rate.refill)));
-        level.at = now;
+        // what is left of a millisecond counts next time
+        level.at += TimeDelta::milliseconds(elapsed);
         if level.millis < 1000 {
             return false;
         }

@@ -32,7 +32,7 @@ pub struct Sight<'a> {
 impl<'a> Sight<'a> {
     pub(crate) fn of(region: &'a Region, now: DateTime<Utc>) -> Sight<'a> {
         let Region { instances, volumes, snapshots, images, databases, db_snapshots, .. } = region;
-        Sight { now, instances, volumes, snapshots, images, databases, db_snapshots }
+        Sight { now, instances, volumes, snapshots: snapshots.all(), images, databases, db_snapshots }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::door::in_process::InProcess;
 use crate::door::listener::Listener;
 use crate::fault::Fault;
+use crate::fleet::{BadFleet, Fleet};
 use crate::handle::{Exchange, State};
 use crate::iam::Policy;
 use crate::model::database::Database;
@@ -17,11 +18,12 @@ use crate::model::region::Region;
 use crate::model::snapshot::{Snapshot, StorageTier};
 use crate::model::volume::Volume;
 use crate::model::{Place, World};
-use crate::record::{Call, DbDeletion, Deletion, Deregistration, Published};
+use crate::record::{Call, CallCount, CallKind, DbDeletion, Deletion, Deregistration, Published};
 use crate::sight::Sight;
 use crate::wire::request::Request;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -222,14 +224,36 @@ impl Simulator {
         self.change(|world, _| world.down.remove(region));
     }
 
-    /// All calls so far, or since they were forgotten; but for those without a signature, which are nobody's.
+    /// All calls so far, or since they were forgotten; but for those without a signature, which are nobody's. There are
+    /// none where the configuration does not keep them.
     pub fn calls(&self) -> Vec<Call> {
         self.state().calls.clone()
     }
 
-    /// Forgets the calls so far.
+    /// How many calls there were so far, or since they were forgotten, by access key, region, service and action.
+    pub fn call_counts(&self) -> BTreeMap<CallKind, CallCount> {
+        self.state().counts.clone()
+    }
+
+    /// Forgets the calls so far, and their counts.
     pub fn forget_calls(&self) {
-        self.state().calls.clear();
+        let mut state = self.state();
+        state.calls.clear();
+        state.counts.clear();
+    }
+
+    /// Puts a whole fleet into an account and region at once, or nothing of it.
+    ///
+    /// # Errors
+    /// If it is not one that calls could have made.
+    pub fn insert(&self, account: &str, region: &str, fleet: Fleet) -> Result<(), BadFleet> {
+        let place = Place::new(account, region);
+        self.with_world(|world, now| {
+            fleet.check(&place, world.region(&place))?;
+            world.will_change(&place, now);
+            fleet.put(&place, world);
+            Ok(())
+        })
     }
 
     /// Looks at what an account truly has in a region, without copying it. All calls wait meanwhile, so `act` must not
@@ -284,6 +308,12 @@ impl Simulator {
     /// Every snapshot that was ever deleted, the first one first; for those of databases there is [`Self::db_deletions`].
     pub fn deletions(&self) -> Vec<Deletion> {
         self.with_world(|world, _| world.deletions.clone())
+    }
+
+    /// Looks at every snapshot that was ever deleted, the first one first, without copying them. All calls wait meanwhile,
+    /// so `act` must not call this simulator.
+    pub fn look_at_deletions<T>(&self, act: impl FnOnce(&[Deletion]) -> T) -> T {
+        self.with_world(|world, _| act(&world.deletions))
     }
 
     /// Every image that was ever deregistered, the first one first.

@@ -1,6 +1,7 @@
 //! The door for everyone else: HTTP/1 on a socket.
 //!
-//! Beside AWS's interface it answers `GET /_simulator/published` and `GET /_simulator/calls`, in JSON.
+//! Beside AWS's interface it answers `GET /_simulator/published`, `GET /_simulator/calls` and `GET /_simulator/counts`, in
+//! JSON.
 
 use crate::door::{Cut, exchange, received};
 use crate::simulator::Simulator;
@@ -88,6 +89,8 @@ async fn answer(simulator: Simulator, request: hyper::Request<Incoming>) -> Resu
     match request.uri().path() {
         "/_simulator/published" => return Ok(json(&simulator.published())),
         "/_simulator/calls" => return Ok(json(&simulator.calls())),
+        // a list: an object's members have texts for names
+        "/_simulator/counts" => return Ok(json(&simulator.call_counts().into_iter().collect::<Vec<_>>())),
         _ => {}
     }
     let (head, body) = request.into_parts();
@@ -115,9 +118,10 @@ fn response(status: StatusCode, content_type: &'static str, body: String) -> Res
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{authorization, simulator};
+    use crate::testing::{ACCOUNT, authorization, simulator};
     use crate::{Fault, FaultKind, Simulator};
     use std::net::SocketAddr;
+    use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
@@ -160,6 +164,8 @@ mod tests {
         }
         let calls = send(&sim, "GET", "/_simulator/calls", "").await;
         assert!(calls.contains("\"action\":\"DescribeRegions\""), "{calls}");
+        let counts = send(&sim, "GET", "/_simulator/counts", "").await;
+        assert!(counts.contains(r#""action":"DescribeRegions"},{"calls":2,"throttled":0"#), "{counts}");
     }
 
     #[tokio::test]
@@ -173,6 +179,27 @@ mod tests {
             let answer = send_to(&sim, "kms", target, "POST", "/", broken).await;
             let is_told = answer.contains(r#""__type":"SerializationException""#);
             assert!(answer.starts_with("HTTP/1.1 400") && is_told, "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_kind_of_fault_comes_through_the_socket() {
+        let broken = || (500, "InternalError".to_owned());
+        let create = "Action=CreateVolume&Version=2016-11-15&AvailabilityZone=us-east-1a&Size=8";
+        let ((status, code), (status_after, code_after)) = (broken(), broken());
+        for (kind, begins, made) in [
+            (FaultKind::Throttle, "HTTP/1.1 503", 0),
+            (FaultKind::Status { status, code }, "HTTP/1.1 500", 0),
+            (FaultKind::StatusAfter { status: status_after, code: code_after }, "HTTP/1.1 500", 1),
+            (FaultKind::CutBefore, "", 0),
+            (FaultKind::CutAfter, "", 1),
+            (FaultKind::Slow(Duration::from_millis(1)), "HTTP/1.1 200", 1),
+        ] {
+            let sim = simulator();
+            sim.inject(Fault::any(kind.clone()).one_in(1).always());
+            let answer = send(&sim, "POST", "/", create).await;
+            assert!(answer.starts_with(begins) && answer.is_empty() == begins.is_empty(), "{kind:?}: {answer}");
+            assert_eq!(sim.volumes(ACCOUNT, "us-east-1").len(), made, "{kind:?}");
         }
     }
 

@@ -74,7 +74,7 @@ pub(super) fn check_wish(source: &str, encrypted: bool, key: Option<&str>) -> Re
 /// Refuses more copies into this region than may be in progress, and more snapshots than it may hold.
 pub(super) fn check_room(here: &mut Here<'_>, more: usize) -> Result<(), Error> {
     let most = here.world.copies_at_once;
-    if here.region().copies_under_way() + more > most {
+    if here.region().under_way.copies() + more > most {
         let message = format!("The number of in-progress copies into this region is limited to {most}.");
         return Err(Error::new("ResourceLimitExceeded", message));
     }

@@ -3,17 +3,31 @@
 use crate::ec2::listing::Resource;
 use crate::wire::error::Error;
 use crate::wire::request::Params;
+use std::collections::BTreeSet;
 
 /// A filter by name, and what it looks at.
-pub(super) type Field<T> = (&'static str, fn(&T) -> Vec<String>);
+pub(super) type Field<T> = (&'static str, Look<T>);
+
+/// Whether one of the values that a filter looks at passes a test. Nothing is copied for it: a page may look at hundreds
+/// of thousands.
+pub(super) type Look<T> = fn(&T, &dyn Fn(&str) -> bool) -> bool;
 
 const MOST_FILTERS: usize = 50;
 const MOST_VALUES: usize = 200;
 
 /// One filter.
 pub(super) struct Filter<T> {
+    name: String,
     test: Test<T>,
-    patterns: Vec<String>,
+    patterns: Patterns,
+}
+
+/// The values of a filter.
+struct Patterns {
+    /// Those in which every character stands for itself.
+    exact: BTreeSet<String>,
+    /// Those with wildcards in them.
+    wild: Vec<Vec<char>>,
 }
 
 enum Test<T> {
@@ -21,7 +35,7 @@ enum Test<T> {
     TagKey,
     /// A tag of whatever key. Older editions of the API reference have it, and it is told to work still: unconfirmed.
     TagValue,
-    Field(fn(&T) -> Vec<String>),
+    Field(Look<T>),
 }
 
 /// Reads all filters of a request. Which names there are is said in one place, [`Resource::FIELDS`].
@@ -35,7 +49,7 @@ pub(super) fn read<T: Resource>(params: &Params) -> Result<Vec<Filter<T>>, Error
 
 fn read_one<T: Resource>(params: &Params, member: &str) -> Result<Filter<T>, Error> {
     let name = params.required(&format!("{member}.Name"))?;
-    let patterns: Vec<String> = params.list(&format!("{member}.Value")).into_iter().map(str::to_owned).collect();
+    let patterns = params.list(&format!("{member}.Value"));
     if patterns.is_empty() {
         return Err(Error::invalid(format!("The filter '{name}' has no value")));
     }
@@ -50,7 +64,7 @@ fn read_one<T: Resource>(params: &Params, member: &str) -> Result<Filter<T>, Err
         (None, None) if T::HAS_TAGS && name == "tag-value" => Test::TagValue,
         (None, _) => return Err(Error::invalid(format!("The filter '{name}' is invalid"))),
     };
-    Ok(Filter { test, patterns })
+    Ok(Filter { name: name.to_owned(), test, patterns: Patterns::new(&patterns) })
 }
 
 fn too_many() -> Error {
@@ -64,16 +78,39 @@ impl<T: Resource> Filter<T> {
     /// Whether this filter lets a resource through.
     pub(super) fn admits(&self, resource: &T) -> bool {
         match &self.test {
-            Test::Tag(key) => resource.tags().get(key).is_some_and(|value| self.matches(value)),
-            Test::TagKey => resource.tags().keys().any(|key| self.matches(key)),
-            Test::TagValue => resource.tags().values().any(|value| self.matches(value)),
-            Test::Field(look) => look(resource).iter().any(|value| self.matches(value)),
+            Test::Tag(key) => resource.tags().get(key).is_some_and(|value| self.patterns.cover(value)),
+            Test::TagKey => resource.tags().keys().any(|key| self.patterns.cover(key)),
+            Test::TagValue => resource.tags().values().any(|value| self.patterns.cover(value)),
+            Test::Field(look) => look(resource, &|value: &str| self.patterns.cover(value)),
         }
     }
 
-    fn matches(&self, value: &str) -> bool {
+    /// Its values, if it has this name and there are no wildcards in them.
+    pub(super) fn exactly(&self, name: &str) -> Option<&BTreeSet<String>> {
+        (self.name == name && self.patterns.wild.is_empty()).then_some(&self.patterns.exact)
+    }
+}
+
+impl Patterns {
+    fn new(patterns: &[&str]) -> Patterns {
+        let (wild, exact): (Vec<&str>, Vec<&str>) =
+            patterns.iter().copied().partition(|pattern| pattern.contains(['*', '?', '\\']));
+        Patterns {
+            exact: exact.into_iter().map(str::to_owned).collect(),
+            wild: wild.into_iter().map(|pattern| pattern.chars().collect()).collect(),
+        }
+    }
+
+    /// Whether one of them covers a value.
+    fn cover(&self, value: &str) -> bool {
+        if self.exact.contains(value) {
+            return true;
+        }
+        if self.wild.is_empty() {
+            return false;
+        }
         let value: Vec<char> = value.chars().collect();
-        self.patterns.iter().any(|pattern| is_match(&pattern.chars().collect::<Vec<_>>(), &value))
+        self.wild.iter().any(|pattern| is_match(pattern, &value))
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::action::{Read, act};
 use crate::ec2::devices::{Mapping, mappings};
 use crate::ec2::filter::Field;
-use crate::ec2::listing::{Listing, Resource};
+use crate::ec2::listing::{All, Listing, Resource};
 use crate::ec2::snapshots::{Wish, begin, description, drafts, is_owner};
 use crate::ec2::{done, tags};
 use crate::model::Here;
@@ -30,33 +30,41 @@ const FAILURE: &str = "Client.InternalError";
 impl Resource for Image {
     const KIND: Kind = Kind::Image;
     const FIELDS: &'static [Field<Image>] = &[
-        ("architecture", |image| vec![image.architecture.clone()]),
-        ("block-device-mapping.delete-on-termination", |image| {
-            of_devices(image, |device| Some(device.delete_on_termination.to_string()))
+        ("architecture", |image, passes| passes(&image.architecture)),
+        ("block-device-mapping.delete-on-termination", |image, passes| {
+            image.devices.iter().any(|device| passes(&device.delete_on_termination.to_string()))
         }),
-        ("block-device-mapping.device-name", |image| of_devices(image, |device| Some(device.name.clone()))),
-        ("block-device-mapping.encrypted", |image| of_devices(image, |device| Some(device.encrypted.to_string()))),
-        ("block-device-mapping.snapshot-id", |image| of_devices(image, |device| device.snapshot_id.clone())),
-        ("block-device-mapping.volume-size", |image| of_devices(image, |device| Some(device.size.to_string()))),
-        ("block-device-mapping.volume-type", |image| of_devices(image, |device| Some(device.volume_type.clone()))),
-        ("creation-date", |image| vec![instant(image.created_at)]),
-        ("description", |image| vec![image.description.clone()]),
-        ("hypervisor", |_| vec![HYPERVISOR.to_owned()]),
-        ("image-id", |image| vec![image.id.clone()]),
-        ("image-type", |_| vec![IMAGE_TYPE.to_owned()]),
-        ("is-public", |image| vec![image.is_public().to_string()]),
-        ("name", |image| vec![image.name.clone()]),
-        ("owner-alias", |image| image.is_public().then(|| PUBLIC_OWNER_ALIAS.to_owned()).into_iter().collect()),
-        ("owner-id", |image| vec![image.owner.clone()]),
-        ("root-device-name", |image| vec![image.root_device.clone()]),
-        ("root-device-type", |_| vec![ROOT_DEVICE_TYPE.to_owned()]),
-        ("source-image-id", |image| image.source.iter().map(|source| source.image.clone()).collect()),
-        ("source-image-region", |image| image.source.iter().map(|source| source.region.clone()).collect()),
-        ("source-instance-id", |image| image.source_instance.iter().cloned().collect()),
-        ("state", |image| vec![image.state.as_str().to_owned()]),
-        ("state-reason-code", |image| image.state_message.iter().map(|_| FAILURE.to_owned()).collect()),
-        ("state-reason-message", |image| image.state_message.iter().cloned().collect()),
-        ("virtualization-type", |image| vec![image.virtualization_type.clone()]),
+        ("block-device-mapping.device-name", |image, passes| image.devices.iter().any(|device| passes(&device.name))),
+        ("block-device-mapping.encrypted", |image, passes| {
+            image.devices.iter().any(|device| passes(&device.encrypted.to_string()))
+        }),
+        ("block-device-mapping.snapshot-id", |image, passes| {
+            image.devices.iter().any(|device| device.snapshot_id.as_deref().is_some_and(passes))
+        }),
+        ("block-device-mapping.volume-size", |image, passes| {
+            image.devices.iter().any(|device| passes(&device.size.to_string()))
+        }),
+        ("block-device-mapping.volume-type", |image, passes| {
+            image.devices.iter().any(|device| passes(&device.volume_type))
+        }),
+        ("creation-date", |image, passes| passes(&instant(image.created_at))),
+        ("description", |image, passes| passes(&image.description)),
+        ("hypervisor", |_, passes| passes(HYPERVISOR)),
+        ("image-id", |image, passes| passes(&image.id)),
+        ("image-type", |_, passes| passes(IMAGE_TYPE)),
+        ("is-public", |image, passes| passes(&image.is_public().to_string())),
+        ("name", |image, passes| passes(&image.name)),
+        ("owner-alias", |image, passes| image.is_public() && passes(PUBLIC_OWNER_ALIAS)),
+        ("owner-id", |image, passes| passes(&image.owner)),
+        ("root-device-name", |image, passes| passes(&image.root_device)),
+        ("root-device-type", |_, passes| passes(ROOT_DEVICE_TYPE)),
+        ("source-image-id", |image, passes| image.source.iter().any(|source| passes(&source.image))),
+        ("source-image-region", |image, passes| image.source.iter().any(|source| passes(&source.region))),
+        ("source-instance-id", |image, passes| image.source_instance.as_deref().is_some_and(passes)),
+        ("state", |image, passes| passes(image.state.as_str())),
+        ("state-reason-code", |image, passes| image.state_message.is_some() && passes(FAILURE)),
+        ("state-reason-message", |image, passes| image.state_message.as_deref().is_some_and(passes)),
+        ("virtualization-type", |image, passes| passes(&image.virtualization_type)),
     ];
 
     fn id(&self) -> &str {
@@ -170,7 +178,7 @@ pub(super) fn describe(params: &Params) -> Read {
             (disabled_too || image.state != ImageState::Disabled)
                 && (owners.is_empty() || owners.iter().any(|owner| is_owner(owner, &image.owner, &own)))
         };
-        let all = here.region().images.values().chain(&foreign);
+        let all = All::of(&here.region().images).and(&foreign);
         let (images, next) = listing.pick(page_size, all, is_shown)?;
         Ok(Nodes::new().items("imagesSet", images.into_iter().map(shape)).maybe("nextToken", next))
     }))
@@ -223,10 +231,6 @@ fn put(here: &mut Here<'_>, image: Image) -> Nodes {
     let nodes = Nodes::new().text("imageId", &image.id);
     here.region().images.insert(image.id.clone(), image);
     nodes
-}
-
-fn of_devices(image: &Image, look: impl Fn(&ImageDevice) -> Option<String>) -> Vec<String> {
-    image.devices.iter().filter_map(look).collect()
 }
 
 /// A device of an image that is made of an instance.

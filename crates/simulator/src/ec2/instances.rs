@@ -2,7 +2,7 @@
 
 use crate::action::{Read, act};
 use crate::ec2::filter::Field;
-use crate::ec2::listing::{Listing, Resource};
+use crate::ec2::listing::{All, Listing, Resource};
 use crate::model::ids::Kind;
 use crate::model::instance::{Instance, InstanceState};
 use crate::model::region::Region;
@@ -19,10 +19,10 @@ const SPOT: &str = "spot";
 impl Resource for Instance {
     const KIND: Kind = Kind::Instance;
     const FIELDS: &'static [Field<Instance>] = &[
-        ("instance-id", |instance| vec![instance.id.clone()]),
-        ("instance-state-name", |instance| vec![instance.state.as_str().to_owned()]),
-        ("instance-lifecycle", |instance| instance.spot.then(|| SPOT.to_owned()).into_iter().collect()),
-        ("block-device-mapping.volume-id", |instance| instance.devices.values().cloned().collect()),
+        ("instance-id", |instance, passes| passes(&instance.id)),
+        ("instance-state-name", |instance, passes| passes(instance.state.as_str())),
+        ("instance-lifecycle", |instance, passes| instance.spot && passes(SPOT)),
+        ("block-device-mapping.volume-id", |instance, passes| instance.devices.values().any(|id| passes(id))),
     ];
 
     fn id(&self) -> &str {
@@ -44,7 +44,12 @@ pub(super) fn describe(params: &Params) -> Read {
         let page_size = here.world.page_size;
         let account = here.place.account.clone();
         let region: &Region = here.region();
-        let (instances, next) = listing.pick(page_size, region.instances.values(), |_| true)?;
+        let all = All::of(&region.instances);
+        let all = match listing.exactly("instance-id") {
+            Some(ids) => all.only(ids),
+            None => all,
+        };
+        let (instances, next) = listing.pick(page_size, all, |_| true)?;
         let mut reservations: BTreeMap<&str, Vec<Nodes>> = BTreeMap::new();
         for instance in instances {
             reservations.entry(&instance.reservation_id).or_default().push(shape(region, instance));

@@ -2,7 +2,7 @@
 
 use crate::action::{Read, act};
 use crate::ec2::filter::Field;
-use crate::ec2::listing::{Listing, Resource};
+use crate::ec2::listing::{All, Listing, Resource};
 use crate::ec2::tags;
 use crate::model::Here;
 use crate::model::ids::Kind;
@@ -21,8 +21,8 @@ const NAME_LENGTH: RangeInclusive<usize> = 3..=128;
 impl Resource for LaunchTemplate {
     const KIND: Kind = Kind::LaunchTemplate;
     const FIELDS: &'static [Field<LaunchTemplate>] = &[
-        ("create-time", |template| vec![instant(template.created_at)]),
-        ("launch-template-name", |template| vec![template.name.clone()]),
+        ("create-time", |template, passes| passes(&instant(template.created_at))),
+        ("launch-template-name", |template, passes| passes(&template.name)),
     ];
     const PAGE_SIZES: RangeInclusive<usize> = PAGE_SIZES;
 
@@ -49,10 +49,10 @@ struct Listed {
 impl Resource for Listed {
     const KIND: Kind = Kind::LaunchTemplate;
     const FIELDS: &'static [Field<Listed>] = &[
-        ("create-time", |listed| vec![instant(listed.version.created_at)]),
-        ("image-id", |listed| listed.version.image_id.iter().cloned().collect()),
-        ("instance-type", |listed| listed.version.instance_type.iter().cloned().collect()),
-        ("is-default-version", |listed| vec![(listed.version.number == DEFAULT_VERSION).to_string()]),
+        ("create-time", |listed, passes| passes(&instant(listed.version.created_at))),
+        ("image-id", |listed, passes| listed.version.image_id.as_deref().is_some_and(passes)),
+        ("instance-type", |listed, passes| listed.version.instance_type.as_deref().is_some_and(passes)),
+        ("is-default-version", |listed, passes| passes(&(listed.version.number == DEFAULT_VERSION).to_string())),
     ];
     const HAS_TAGS: bool = false;
     const PAGE_SIZES: RangeInclusive<usize> = PAGE_SIZES;
@@ -219,7 +219,7 @@ pub(super) fn describe(params: &Params) -> Read {
             return Err(unknown_name(unknown));
         }
         let is_shown = |template: &LaunchTemplate| names.is_empty() || names.contains(&template.name);
-        let (templates, next) = listing.pick(page_size, all.values(), is_shown)?;
+        let (templates, next) = listing.pick(page_size, All::of(all), is_shown)?;
         Ok(Nodes::new().items("launchTemplates", templates.into_iter().map(shape)).maybe("nextToken", next))
     }))
 }
@@ -255,7 +255,7 @@ pub(super) fn describe_versions(params: &Params) -> Read {
                 resolve(here, &mut listed.version)?;
             }
         }
-        let (page, next) = listing.pick(page_size, &all, |_| true)?;
+        let (page, next) = listing.pick(page_size, All::few(&all), |_| true)?;
         let shapes = page.into_iter().map(shape_listed);
         Ok(Nodes::new().items("launchTemplateVersionSet", shapes).maybe("nextToken", next))
     }))

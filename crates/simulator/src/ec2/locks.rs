@@ -2,7 +2,7 @@
 
 use crate::action::{Read, act};
 use crate::ec2::filter::Field;
-use crate::ec2::listing::{Listing, Resource};
+use crate::ec2::listing::{All, Listing, Resource};
 use crate::model::ids::Kind;
 use crate::model::lock::{Lock, LockMode, LockState};
 use crate::model::snapshot::SnapshotState;
@@ -12,6 +12,7 @@ use crate::wire::request::Params;
 use crate::wire::response::instant;
 use crate::wire::xml::Nodes;
 use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::BTreeSet;
 
 const DAYS: std::ops::RangeInclusive<i64> = 1..=36_500;
 const COOL_OFF_HOURS: std::ops::RangeInclusive<i64> = 1..=72;
@@ -28,7 +29,7 @@ struct Locked {
 impl Resource for Locked {
     const KIND: Kind = Kind::Snapshot;
     const FIELDS: &'static [Field<Locked>] =
-        &[("lock-state", |locked| locked.lock.iter().map(|(_, state)| state.as_str().to_owned()).collect())];
+        &[("lock-state", |locked, passes| locked.lock.as_ref().is_some_and(|(_, state)| passes(state.as_str())))];
     const HAS_TAGS: bool = false;
 
     fn id(&self) -> &str {
@@ -93,6 +94,7 @@ pub(super) fn lock(params: &Params) -> Read {
         let cool_off_until = cool_off.map(|hours| now + TimeDelta::hours(hours));
         let lock = Lock { mode, created_on: now, starts_at, expires_on, cool_off_until };
         snapshot.lock = Some(lock.clone());
+        here.region().locked.insert(id.clone());
         Ok(Nodes::new().text("snapshotId", &id).and(shape(&lock, lock.state(now))))
     }))
 }
@@ -115,10 +117,11 @@ pub(super) fn describe(params: &Params) -> Read {
     let listing = Listing::<Locked>::read(params)?;
     Ok(act(move |here| {
         let (now, page_size) = (here.now, here.world.page_size);
-        let all: Vec<Locked> = here
-            .region()
-            .snapshots
-            .values()
+        let region = here.region();
+        let ids: BTreeSet<&String> = region.locked.iter().chain(listing.ids()).collect();
+        let all: Vec<Locked> = ids
+            .into_iter()
+            .filter_map(|id| region.snapshots.all().get(id))
             .map(|snapshot| Locked {
                 id: snapshot.id.clone(),
                 owner: snapshot.owner.clone(),
@@ -126,7 +129,7 @@ pub(super) fn describe(params: &Params) -> Read {
                 tags: Tags::new(),
             })
             .collect();
-        let (page, next) = listing.pick(page_size, &all, |one| one.lock.is_some())?;
+        let (page, next) = listing.pick(page_size, All::few(&all), |one| one.lock.is_some())?;
         let shapes = page.into_iter().filter_map(|one| {
             let (lock, state) = one.lock.as_ref()?;
             let nodes = Nodes::new().text("ownerId", &one.owner).text("snapshotId", &one.id);

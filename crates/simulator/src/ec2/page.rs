@@ -35,12 +35,17 @@ impl Page {
         self.most.is_some()
     }
 
-    /// Cuts this page, of this size at most, out of everything, which must be in the order of the ids; and the token
-    /// for the next, if any.
+    /// The last id of the page before.
+    pub(super) fn after(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+
+    /// Cuts this page, of this size at most, out of everything, which must come in the order of the ids; and the token
+    /// for the next, if any. It takes no more than one result beyond the page.
     pub(super) fn cut<'a, T>(
         &self,
         page_size: usize,
-        all: Vec<&'a T>,
+        all: impl IntoIterator<Item = &'a T>,
         id: impl Fn(&T) -> &str,
     ) -> (Vec<&'a T>, Option<String>) {
         // whoever asks for no pages gets none

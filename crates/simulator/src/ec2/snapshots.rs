@@ -2,12 +2,13 @@
 
 use crate::action::{Read, act};
 use crate::ec2::filter::Field;
-use crate::ec2::listing::{Listing, Resource};
+use crate::ec2::listing::{All, Listing, Resource};
 use crate::ec2::{done, tags};
 use crate::model::Here;
 use crate::model::ids::Kind;
 use crate::model::instance::{Instance, InstanceState};
 use crate::model::snapshot::{Draft, Fate, PUBLIC_OWNER, PUBLIC_OWNER_ALIAS, Snapshot, SnapshotState, Work, public};
+use crate::model::snapshots::INDEXED;
 use crate::model::tags::{Tags, is_reserved, merged, tag_set};
 use crate::model::volume::Volume;
 use crate::record::Deletion;
@@ -25,14 +26,14 @@ const BETWEEN_SNAPSHOTS: TimeDelta = TimeDelta::seconds(15);
 impl Resource for Snapshot {
     const KIND: Kind = Kind::Snapshot;
     const FIELDS: &'static [Field<Snapshot>] = &[
-        ("snapshot-id", |snapshot| vec![snapshot.id.clone()]),
-        ("volume-id", |snapshot| vec![snapshot.volume_id.clone()]),
-        ("status", |snapshot| vec![snapshot.state.as_str().to_owned()]),
-        ("owner-id", |snapshot| vec![snapshot.owner.clone()]),
-        ("description", |snapshot| vec![snapshot.description.clone()]),
-        ("encrypted", |snapshot| vec![snapshot.encrypted.to_string()]),
-        ("storage-tier", |snapshot| vec![snapshot.storage_tier.as_str().to_owned()]),
-        ("start-time", |snapshot| vec![instant(snapshot.start_time)]),
+        ("snapshot-id", |snapshot, passes| passes(&snapshot.id)),
+        ("volume-id", |snapshot, passes| passes(&snapshot.volume_id)),
+        ("status", |snapshot, passes| passes(snapshot.state.as_str())),
+        ("owner-id", |snapshot, passes| passes(&snapshot.owner)),
+        ("description", |snapshot, passes| passes(&snapshot.description)),
+        ("encrypted", |snapshot, passes| passes(&snapshot.encrypted.to_string())),
+        ("storage-tier", |snapshot, passes| passes(snapshot.storage_tier.as_str())),
+        ("start-time", |snapshot, passes| passes(&instant(snapshot.start_time))),
     ];
 
     fn id(&self) -> &str {
@@ -105,12 +106,19 @@ pub(super) fn describe(params: &Params) -> Read {
         let (now, page_size) = (here.now, here.world.page_size);
         let own = here.place.account.clone();
         let public = public(&here.place.region);
-        let all = here.region().snapshots.values().chain(&public);
+        let snapshots = &here.region().snapshots;
+        let all = All::of(snapshots.all()).and(&public);
+        let indexed = INDEXED.into_iter().find_map(|filter| Some((filter, listing.exactly(filter)?)));
+        let all = match (listing.exactly("snapshot-id"), indexed) {
+            (Some(ids), _) => all.only(ids),
+            (None, Some((filter, values))) => all.only(snapshots.having(filter, values)),
+            (None, None) => all,
+        };
         let is_shown = |snapshot: &Snapshot| {
             owners.is_empty() || owners.iter().any(|owner| is_owner(owner, &snapshot.owner, &own))
         };
-        let (snapshots, next) = listing.pick(page_size, all, is_shown)?;
-        let shapes = snapshots.into_iter().map(|snapshot| shape(snapshot, now));
+        let (page, next) = listing.pick(page_size, all, is_shown)?;
+        let shapes = page.into_iter().map(|snapshot| shape(snapshot, now));
         Ok(Nodes::new().items("snapshotSet", shapes).maybe("nextToken", next))
     }))
 }
@@ -135,9 +143,10 @@ pub(super) fn remove(here: &mut Here<'_>, id: &str) -> Result<(), Error> {
         return Err(Error::new("SnapshotLocked", format!("The snapshot {id} is locked.")));
     }
     region.snapshots.remove(id);
+    region.locked.remove(id);
     // a pending one goes on counting as concurrent until its time
     if snapshot.state == SnapshotState::Error {
-        region.under_way.remove(id);
+        region.under_way.end(id);
     }
     let Here { world, place, caller, .. } = here;
     world.deletions.push(Deletion {
@@ -163,7 +172,7 @@ pub(super) fn description(params: &Params) -> Result<String, Error> {
 
 /// Refuses new snapshots past the quota of the region.
 pub(super) fn check_quota(here: &mut Here<'_>, more: usize) -> Result<(), Error> {
-    if here.region().snapshots.len() + more > here.world.snapshot_limit {
+    if here.region().snapshots.all().len() + more > here.world.snapshot_limit {
         return Err(Error::new("SnapshotLimitExceeded", "Maximum number of snapshots reached for this account."));
     }
     Ok(())
@@ -244,7 +253,7 @@ fn check_allowed(here: &mut Here<'_>, volume: &Volume) -> Result<(), Error> {
         let message = format!("The maximum per volume CreateSnapshot request rate has been exceeded for {id}.");
         return Err(Error::new("SnapshotCreationPerVolumeRateExceeded", message));
     }
-    if here.region().snapshots_under_way(id) >= volume.concurrent_snapshots() {
+    if here.region().under_way.of_volume(id) >= volume.concurrent_snapshots() {
         let message = format!("Maximum concurrent snapshots reached for volume {id}.");
         return Err(Error::new("ConcurrentSnapshotLimitExceeded", message));
     }

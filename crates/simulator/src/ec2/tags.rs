@@ -23,7 +23,7 @@ pub(super) fn create(params: &Params) -> Read {
         let merged: Vec<Tags> =
             resources.iter().map(|id| tags::merged(region.tags(id)?, &new)).collect::<Result<_, _>>()?;
         for (id, tags) in resources.iter().zip(merged) {
-            *region.tags(id)? = tags;
+            region.set_tags(id, tags)?;
         }
         Ok(done())
     }))
@@ -42,7 +42,9 @@ pub(super) fn delete(params: &Params) -> Read {
             region.tags(id)?;
         }
         for id in &resources {
-            region.tags(id)?.retain(|key, value| tags::is_reserved(key) || !names(&pairs, key, value));
+            let mut left = region.tags(id)?.clone();
+            left.retain(|key, value| tags::is_reserved(key) || !names(&pairs, key, value));
+            region.set_tags(id, left)?;
         }
         Ok(done())
     }))

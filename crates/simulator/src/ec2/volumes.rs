@@ -3,11 +3,12 @@
 use crate::action::{Read, act};
 use crate::ec2::devices::VolumeWish;
 use crate::ec2::filter::Field;
-use crate::ec2::listing::{Listing, Resource};
+use crate::ec2::listing::{All, Listing, Resource};
 use crate::ec2::{done, tags};
 use crate::model::Here;
 use crate::model::ids::Kind;
 use crate::model::instance::InstanceState;
+use crate::model::region::Region;
 use crate::model::tags::{Tags, tag_set};
 use crate::model::volume::{Attachment, Volume};
 use crate::wire::error::Error;
@@ -18,13 +19,14 @@ use crate::wire::xml::Nodes;
 impl Resource for Volume {
     const KIND: Kind = Kind::Volume;
     const FIELDS: &'static [Field<Volume>] = &[
-        ("volume-id", |volume| vec![volume.id.clone()]),
-        ("status", |volume| vec![volume.state().to_owned()]),
-        ("attachment.instance-id", |volume| {
-            volume.attachments.iter().map(|attachment| attachment.instance_id.clone()).collect()
+        ("volume-id", |volume, passes| passes(&volume.id)),
+        ("status", |volume, passes| passes(volume.state())),
+        ("attachment.instance-id", |volume, passes| {
+            volume.attachments.iter().any(|attachment| passes(&attachment.instance_id))
         }),
         // attaching is done at once, so nothing is ever on the way
-        ("attachment.status", |volume| volume.attachments.iter().map(|_| ATTACHED.to_owned()).collect()),
+        ("attachment.status", |volume, passes| !volume.attachments.is_empty() && passes(ATTACHED)),
+        ("multi-attach-enabled", |volume, passes| passes(&volume.multi_attach.to_string())),
     ];
 
     fn id(&self) -> &str {
@@ -68,7 +70,17 @@ pub(super) fn describe(params: &Params) -> Read {
     let listing = Listing::<Volume>::read(params)?;
     Ok(act(move |here| {
         let page_size = here.world.page_size;
-        let (volumes, next) = listing.pick(page_size, here.region().volumes.values(), |_| true)?;
+        let region: &Region = here.region();
+        let all = All::of(&region.volumes);
+        let all = match (listing.exactly("volume-id"), listing.exactly("attachment.instance-id")) {
+            (Some(ids), _) => all.only(ids),
+            (None, Some(ids)) => {
+                let instances = ids.iter().filter_map(|id| region.instances.get(id));
+                all.only(instances.flat_map(|instance| instance.devices.values()))
+            }
+            (None, None) => all,
+        };
+        let (volumes, next) = listing.pick(page_size, all, |_| true)?;
         Ok(Nodes::new()
             .items("volumeSet", volumes.into_iter().map(|volume| shape(volume, volume.state())))
             .maybe("nextToken", next))

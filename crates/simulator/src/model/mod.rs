@@ -13,7 +13,9 @@ mod past;
 pub(crate) mod region;
 pub(crate) mod session;
 pub(crate) mod snapshot;
+pub(crate) mod snapshots;
 pub(crate) mod tags;
+pub(crate) mod under_way;
 pub(crate) mod volume;
 
 use crate::config::Config;

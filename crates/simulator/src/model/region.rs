@@ -9,24 +9,26 @@ use crate::model::instance::{Instance, InstanceState};
 use crate::model::keys::{self, DEFAULT_KEY, Key};
 use crate::model::launch_template::LaunchTemplate;
 use crate::model::parameter::Parameter;
-use crate::model::snapshot::{Fate, Snapshot, SnapshotState, Work};
+use crate::model::snapshot::{Fate, Snapshot, SnapshotState};
+use crate::model::snapshots::Snapshots;
 use crate::model::tags::Tags;
+use crate::model::under_way::UnderWay;
 use crate::model::volume::{Attachment, Volume};
 use crate::wire::error::Error;
 use chrono::{DateTime, Utc};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one account has in one region. Every map is by id, or by what the comment says.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Region {
     pub(crate) instances: BTreeMap<String, Instance>,
     pub(crate) volumes: BTreeMap<String, Volume>,
-    pub(crate) snapshots: BTreeMap<String, Snapshot>,
+    pub(crate) snapshots: Snapshots,
+    /// The snapshots that were ever locked, whether they are or not.
+    pub(crate) locked: BTreeSet<String>,
     pub(crate) images: BTreeMap<String, Image>,
     pub(crate) launch_templates: BTreeMap<String, LaunchTemplate>,
-    /// By snapshot: what counts as concurrent. A pending snapshot that was deleted counts until its time, and one in
-    /// `error` until it is deleted.
-    pub(crate) under_way: BTreeMap<String, Work>,
+    pub(crate) under_way: UnderWay,
     /// By ARN.
     pub(crate) keys: BTreeMap<String, Key>,
     /// By action and client token: the ids of what the first such call made.
@@ -54,6 +56,7 @@ impl Region {
         self.volumes.get_mut(id).ok_or_else(|| Kind::Volume.not_found(id))
     }
 
+    /// A snapshot. Its tags are changed by [`Region::set_tags`].
     pub(crate) fn snapshot(&mut self, id: &str) -> Result<&mut Snapshot, Error> {
         self.snapshots.get_mut(id).ok_or_else(|| Kind::Snapshot.not_found(id))
     }
@@ -67,15 +70,29 @@ impl Region {
     }
 
     /// The tags of a resource of whatever kind.
-    pub(crate) fn tags(&mut self, id: &str) -> Result<&mut Tags, Error> {
+    pub(crate) fn tags(&self, id: &str) -> Result<&Tags, Error> {
+        let kind = Kind::of(id).ok_or_else(|| no_id(id))?;
+        let tags = match kind {
+            Kind::Instance => self.instances.get(id).map(|one| &one.tags),
+            Kind::Volume => self.volumes.get(id).map(|one| &one.tags),
+            Kind::Snapshot => self.snapshots.all().get(id).map(|one| &one.tags),
+            Kind::Image => self.images.get(id).map(|one| &one.tags),
+            Kind::LaunchTemplate => self.launch_templates.get(id).map(|one| &one.tags),
+        };
+        tags.ok_or_else(|| kind.not_found(id))
+    }
+
+    /// Gives a resource of whatever kind other tags.
+    pub(crate) fn set_tags(&mut self, id: &str, tags: Tags) -> Result<(), Error> {
         match Kind::of(id) {
-            Some(Kind::Instance) => Ok(&mut self.instance(id)?.tags),
-            Some(Kind::Volume) => Ok(&mut self.volume(id)?.tags),
-            Some(Kind::Snapshot) => Ok(&mut self.snapshot(id)?.tags),
-            Some(Kind::Image) => Ok(&mut self.image(id)?.tags),
-            Some(Kind::LaunchTemplate) => Ok(&mut self.launch_template(id)?.tags),
-            None => Err(Error::new("InvalidID", format!("The ID '{id}' is not valid"))),
+            Some(Kind::Instance) => self.instance(id)?.tags = tags,
+            Some(Kind::Volume) => self.volume(id)?.tags = tags,
+            Some(Kind::Snapshot) => self.snapshots.set_tags(id, tags)?,
+            Some(Kind::Image) => self.image(id)?.tags = tags,
+            Some(Kind::LaunchTemplate) => self.launch_template(id)?.tags = tags,
+            None => return Err(no_id(id)),
         }
+        Ok(())
     }
 
     /// Gives a volume to an instance. Both sides are written here and in [`Region::detach`], nowhere else.
@@ -94,16 +111,6 @@ impl Region {
         if let Some(volume) = self.volumes.get_mut(volume) {
             volume.attachments.retain(|attachment| attachment.instance_id != instance);
         }
-    }
-
-    /// How many snapshots of a volume count as concurrent.
-    pub(crate) fn snapshots_under_way(&self, volume: &str) -> usize {
-        self.under_way.values().filter(|work| matches!(work, Work::Volume(of) if of == volume)).count()
-    }
-
-    /// How many copies into this region count as concurrent.
-    pub(crate) fn copies_under_way(&self) -> usize {
-        self.under_way.values().filter(|work| **work == Work::Copy).count()
     }
 
     /// Ends the creation of a snapshot, as its fate would have it.
@@ -125,7 +132,7 @@ impl Region {
             }
         }
         if !counts {
-            self.under_way.remove(id);
+            self.under_way.end(id);
         }
         self.end_images_of(id);
     }
@@ -147,7 +154,7 @@ impl Region {
         let waits = |image: &&mut Image| image.state == ImageState::Pending && image.uses(snapshot);
         for image in self.images.values_mut().filter(waits) {
             let ids = image.devices.iter().filter_map(|device| device.snapshot_id.as_ref());
-            let made: Vec<&Snapshot> = ids.filter_map(|id| self.snapshots.get(id)).collect();
+            let made: Vec<&Snapshot> = ids.filter_map(|id| self.snapshots.all().get(id)).collect();
             if let Some(lost) = made.iter().find(|one| one.state == SnapshotState::Error) {
                 image.state = ImageState::Failed;
                 image.state_message.clone_from(&lost.state_message);
@@ -180,6 +187,11 @@ impl Region {
             }
         }
     }
+}
+
+/// The error for what is no id of any kind.
+fn no_id(id: &str) -> Error {
+    Error::new("InvalidID", format!("The ID '{id}' is not valid"))
 }
 
 /// What AWS says of a copy whose key it cannot use. Source: "Copy an Amazon EBS snapshot".

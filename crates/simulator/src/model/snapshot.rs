@@ -104,7 +104,7 @@ pub(crate) struct Draft {
 }
 
 /// The volume that AWS names for every copy.
-const VOLUME_OF_COPIES: &str = "vol-ffffffff";
+pub(crate) const VOLUME_OF_COPIES: &str = "vol-ffffffff";
 
 impl SnapshotState {
     pub(crate) fn as_str(self) -> &'static str {
@@ -177,8 +177,8 @@ impl World {
         if let Some(volume) = region.volumes.get_mut(&snapshot.volume_id) {
             volume.last_snapshot_at = Some(now);
         }
-        region.under_way.insert(id.clone(), draft.work);
-        region.snapshots.insert(id, snapshot.clone());
+        region.under_way.begin(&id, draft.work);
+        region.snapshots.insert(snapshot.clone());
         snapshot
     }
 

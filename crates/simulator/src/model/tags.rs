@@ -15,15 +15,7 @@ const LONGEST_VALUE: usize = 256;
 pub(crate) fn checked(pairs: Vec<(String, String)>) -> Result<Tags, Error> {
     let mut tags = Tags::new();
     for (key, value) in pairs {
-        if key.is_empty() {
-            return Err(Error::invalid("Tag key cannot be null or empty."));
-        }
-        if key.chars().count() > LONGEST_KEY {
-            return Err(Error::invalid(format!("Tag key exceeds the maximum length of {LONGEST_KEY} characters")));
-        }
-        if value.chars().count() > LONGEST_VALUE {
-            return Err(Error::invalid(format!("Tag value exceeds the maximum length of {LONGEST_VALUE} characters")));
-        }
+        check_lengths(&key, &value)?;
         if is_reserved(&key) {
             return Err(Error::invalid("Tag keys starting with 'aws:' are reserved for internal use"));
         }
@@ -34,6 +26,25 @@ pub(crate) fn checked(pairs: Vec<(String, String)>) -> Result<Tags, Error> {
     }
     within_limit(&tags)?;
     Ok(tags)
+}
+
+/// Checks tags that a resource has, AWS's own among them.
+pub(crate) fn check(tags: &Tags) -> Result<(), Error> {
+    tags.iter().try_for_each(|(key, value)| check_lengths(key, value))?;
+    within_limit(tags)
+}
+
+fn check_lengths(key: &str, value: &str) -> Result<(), Error> {
+    if key.is_empty() {
+        return Err(Error::invalid("Tag key cannot be null or empty."));
+    }
+    if key.chars().count() > LONGEST_KEY {
+        return Err(Error::invalid(format!("Tag key exceeds the maximum length of {LONGEST_KEY} characters")));
+    }
+    if value.chars().count() > LONGEST_VALUE {
+        return Err(Error::invalid(format!("Tag value exceeds the maximum length of {LONGEST_VALUE} characters")));
+    }
+    Ok(())
 }
 
 /// `old` with `new` written over it.

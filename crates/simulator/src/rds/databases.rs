@@ -249,7 +249,7 @@ pub(super) fn describe(kind: DatabaseKind, params: &Params) -> Read {
         let list = databases
             .into_iter()
             .fold(Nodes::new(), |list, one| list.nest(words.database, shape(region, one, "available")));
-        Ok(Nodes::new().maybe("Marker", marker).nest(&format!("{}s", words.database), list))
+        Ok(Nodes::new().maybe("Marker", marker).nest(format!("{}s", words.database), list))
     }))
 }
 

@@ -34,7 +34,7 @@ pub(super) fn describe(kind: DatabaseKind, params: &Params) -> Read {
         let list = snapshots.into_iter().fold(Nodes::new(), |list, (snapshot, to)| {
             list.nest(words.snapshot, told(&snapshot, now, snapshot.status(now), to))
         });
-        Ok(Nodes::new().maybe("Marker", marker).nest(&format!("{}s", words.snapshot), list))
+        Ok(Nodes::new().maybe("Marker", marker).nest(format!("{}s", words.snapshot), list))
     }))
 }
 

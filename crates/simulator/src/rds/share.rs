@@ -88,9 +88,9 @@ fn attributes(snapshot: &DbSnapshot, words: &Words) -> Nodes {
     let values = snapshot.shared_with.iter().fold(Nodes::new(), |list, account| list.text("AttributeValue", account));
     let attribute = Nodes::new().text("AttributeName", RESTORE).nest("AttributeValues", values);
     let name = words.snapshot;
-    let list = Nodes::new().nest(&format!("{name}Attribute"), attribute);
-    let result = Nodes::new().text(&words.snapshot_id(), &snapshot.id).nest(&format!("{name}Attributes"), list);
-    Nodes::new().nest(&format!("{name}AttributesResult"), result)
+    let list = Nodes::new().nest(format!("{name}Attribute"), attribute);
+    let result = Nodes::new().text(words.snapshot_id(), &snapshot.id).nest(format!("{name}Attributes"), list);
+    Nodes::new().nest(format!("{name}AttributesResult"), result)
 }
 
 #[cfg(test)]

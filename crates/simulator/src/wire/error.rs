@@ -76,3 +76,8 @@ impl Error {
         Error::new(code, "You are not authorized to perform this operation.")
     }
 }
+
+/// Whether this is a code of [`Error::throttled`].
+pub(crate) fn is_throttle(code: &str) -> bool {
+    matches!(code, "RequestLimitExceeded" | "ThrottlingException" | "Throttling")
+}

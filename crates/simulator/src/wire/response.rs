@@ -4,7 +4,6 @@
 use crate::wire::error::Error;
 use crate::wire::xml::Nodes;
 use chrono::{DateTime, SecondsFormat, Utc};
-use std::io;
 
 /// An answer as it goes over the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +19,9 @@ impl Response {
         Response { status, content_type: JSON, body: nodes.object().to_string() }
     }
 
-    /// An answer that cannot be written is a failure of the server.
-    fn of(status: u16, body: io::Result<String>) -> Response {
-        match body {
-            Ok(body) => Response { status, content_type: XML, body },
-            Err(error) => Response { status: 500, content_type: XML, body: error.to_string() },
-        }
+    /// An answer in XML.
+    fn of_xml(status: u16, body: String) -> Response {
+        Response { status, content_type: XML, body }
     }
 }
 
@@ -93,10 +89,10 @@ impl Service {
             // its request id stands in a header, which nobody here reads
             Service::Kms | Service::Ssm => return Response::of_json(200, &nodes),
             Service::Rds | Service::Sns | Service::Sts => Nodes::new()
-                .nest(&format!("{action}Result"), nodes)
+                .nest(format!("{action}Result"), nodes)
                 .nest("ResponseMetadata", Nodes::new().text("RequestId", request_id)),
         };
-        Response::of(200, content.document(&format!("{action}Response"), self.namespace()))
+        Response::of_xml(200, content.document(&format!("{action}Response"), self.namespace()))
     }
 
     pub(crate) fn failure(self, request_id: &str, error: &Error) -> Response {
@@ -118,7 +114,7 @@ impl Service {
                     .document("ErrorResponse", self.namespace())
             }
         };
-        Response::of(error.status, body)
+        Response::of_xml(error.status, body)
     }
 }
 

@@ -1,12 +1,12 @@
 //! A small tree of XML elements: how it is written, and how its texts are read again. Where a service speaks JSON, the
 //! same tree is an object.
 
-use quick_xml::escape::resolve_xml_entity;
-use quick_xml::events::{BytesDecl, BytesRef, BytesText, Event};
+use quick_xml::Reader;
+use quick_xml::escape::{escape, resolve_xml_entity};
+use quick_xml::events::{BytesRef, Event};
 use quick_xml::name::QName;
-use quick_xml::{Reader, Writer};
 use serde_json::Value;
-use std::io;
+use std::borrow::Cow;
 
 /// Elements in a row: the content of another element.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +14,8 @@ pub(crate) struct Nodes(Vec<Node>);
 
 #[derive(Clone, Debug)]
 struct Node {
-    name: String,
+    /// Nearly always a name that stands in the source: a page has some fifty thousand of them.
+    name: Cow<'static, str>,
     content: Content,
 }
 
@@ -34,25 +35,25 @@ impl Nodes {
     }
 
     /// Adds `<name>value</name>`.
-    pub(crate) fn text(mut self, name: &str, value: impl ToString) -> Nodes {
-        self.0.push(Node { name: name.to_owned(), content: Content::Text(value.to_string()) });
+    pub(crate) fn text(mut self, name: impl Into<Cow<'static, str>>, value: impl ToString) -> Nodes {
+        self.0.push(Node { name: name.into(), content: Content::Text(value.to_string()) });
         self
     }
 
     /// Adds `<name>1</name>`; in JSON it is a number.
-    pub(crate) fn number(mut self, name: &str, value: i64) -> Nodes {
-        self.0.push(Node { name: name.to_owned(), content: Content::Number(value) });
+    pub(crate) fn number(mut self, name: impl Into<Cow<'static, str>>, value: i64) -> Nodes {
+        self.0.push(Node { name: name.into(), content: Content::Number(value) });
         self
     }
 
     /// Adds `<name>true</name>`; in JSON it is no text.
-    pub(crate) fn flag(mut self, name: &str, value: bool) -> Nodes {
-        self.0.push(Node { name: name.to_owned(), content: Content::Flag(value) });
+    pub(crate) fn flag(mut self, name: impl Into<Cow<'static, str>>, value: bool) -> Nodes {
+        self.0.push(Node { name: name.into(), content: Content::Flag(value) });
         self
     }
 
     /// Adds `<name>value</name>` where there is a value.
-    pub(crate) fn maybe(self, name: &str, value: Option<impl ToString>) -> Nodes {
+    pub(crate) fn maybe(self, name: impl Into<Cow<'static, str>>, value: Option<impl ToString>) -> Nodes {
         match value {
             Some(value) => self.text(name, value),
             None => self,
@@ -60,13 +61,13 @@ impl Nodes {
     }
 
     /// Adds `<name>…</name>`.
-    pub(crate) fn nest(mut self, name: &str, nodes: Nodes) -> Nodes {
-        self.0.push(Node { name: name.to_owned(), content: Content::Nodes(nodes) });
+    pub(crate) fn nest(mut self, name: impl Into<Cow<'static, str>>, nodes: Nodes) -> Nodes {
+        self.0.push(Node { name: name.into(), content: Content::Nodes(nodes) });
         self
     }
 
     /// Adds `<name><item>…</item><item>…</item></name>`, a list as EC2 writes it.
-    pub(crate) fn items(self, name: &str, items: impl IntoIterator<Item = Nodes>) -> Nodes {
+    pub(crate) fn items(self, name: impl Into<Cow<'static, str>>, items: impl IntoIterator<Item = Nodes>) -> Nodes {
         let list = items.into_iter().fold(Nodes::new(), |list, item| list.nest("item", item));
         self.nest(name, list)
     }
@@ -78,12 +79,15 @@ impl Nodes {
     }
 
     /// A whole document with one root, which may have a namespace.
-    pub(crate) fn document(&self, root: &str, namespace: Option<&str>) -> io::Result<String> {
-        let mut writer = Writer::new(Vec::new());
-        writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-        let element = writer.create_element(root).with_attributes(namespace.map(|namespace| ("xmlns", namespace)));
-        element.write_inner_content(|writer| self.write(writer))?;
-        String::from_utf8(writer.into_inner()).map_err(io::Error::other)
+    pub(crate) fn document(&self, root: &str, namespace: Option<&str>) -> String {
+        let mut document = String::from(r#"<?xml version="1.0" encoding="UTF-8"?>"#);
+        let xmlns = namespace.map(|namespace| format!(r#" xmlns="{namespace}""#)).unwrap_or_default();
+        for part in ["<", root, xmlns.as_str(), ">"] {
+            document.push_str(part);
+        }
+        self.write(&mut document);
+        close(&mut document, root);
+        document
     }
 
     /// The elements as the members of an object. Lists, which are elements of one name, are for XML only.
@@ -94,20 +98,29 @@ impl Nodes {
             Content::Flag(flag) => Value::from(*flag),
             Content::Nodes(nodes) => nodes.object(),
         };
-        Value::Object(self.0.iter().map(|node| (node.name.clone(), value(&node.content))).collect())
+        Value::Object(self.0.iter().map(|node| (node.name.to_string(), value(&node.content))).collect())
     }
 
-    fn write(&self, writer: &mut Writer<Vec<u8>>) -> io::Result<()> {
-        for node in &self.0 {
-            let element = writer.create_element(node.name.as_str());
-            match &node.content {
-                Content::Text(text) => element.write_text_content(BytesText::new(text))?,
-                Content::Number(number) => element.write_text_content(BytesText::new(&number.to_string()))?,
-                Content::Flag(flag) => element.write_text_content(BytesText::new(&flag.to_string()))?,
-                Content::Nodes(nodes) => element.write_inner_content(|writer| nodes.write(writer))?,
-            };
+    fn write(&self, document: &mut String) {
+        for Node { name, content } in &self.0 {
+            let name: &str = name;
+            for part in ["<", name, ">"] {
+                document.push_str(part);
+            }
+            match content {
+                Content::Text(text) => document.push_str(&escape(text.as_str())),
+                Content::Number(number) => document.push_str(&number.to_string()),
+                Content::Flag(flag) => document.push_str(if *flag { "true" } else { "false" }),
+                Content::Nodes(nodes) => nodes.write(document),
+            }
+            close(document, name);
         }
-        Ok(())
+    }
+}
+
+fn close(document: &mut String, name: &str) {
+    for part in ["</", name, ">"] {
+        document.push_str(part);
     }
 }
 
@@ -171,7 +184,7 @@ mod tests {
     fn what_an_operator_typed_cannot_break_the_document() {
         let nodes = Nodes::new().text("value", "<a & \"b\">").items("set", [Nodes::new().text("n", 1)]);
         assert_eq!(
-            nodes.document("Answer", Some("urn:x")).unwrap(),
+            nodes.document("Answer", Some("urn:x")),
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Answer xmlns=\"urn:x\"><value>&lt;a &amp; &quot;b&quot;&gt;</value>\
              <set><item><n>1</n></item></set></Answer>"
         );
@@ -183,7 +196,7 @@ mod tests {
             .nest("Key", Nodes::new().number("Date", -5).flag("Enabled", true).text("Id", "\"1\""))
             .maybe("Other", None::<&str>);
         assert_eq!(nodes.object().to_string(), r#"{"Key":{"Date":-5,"Enabled":true,"Id":"\"1\""}}"#);
-        let document = nodes.document("Answer", None).unwrap();
+        let document = nodes.document("Answer", None);
         assert!(document.contains("<Date>-5</Date><Enabled>true</Enabled>"), "{document}");
     }
 
@@ -191,7 +204,7 @@ mod tests {
     fn texts_are_read_as_they_were_before_they_were_written() {
         let typed = ["<a & \"b\">", " two\r\nlines\t", "", "]]> &amp; ü"];
         let nodes = Nodes::new().items("set", typed.map(|text| Nodes::new().text("value", text)));
-        let document = nodes.document("Answer", None).unwrap();
+        let document = nodes.document("Answer", None);
         assert_eq!(texts(&document, "value"), typed);
         assert!(texts(&document, "set").is_empty(), "what has elements in it has no text");
         assert_eq!(texts("<a><b>1</b><b/><b><![CDATA[<2>]]></b><b>&#x33;</b><b>4", "b"), ["1", "", "<2>", "3"]);
