@@ -8,7 +8,7 @@ use arbitrary::Arbitrary;
 use chrono::{DateTime, TimeDelta, Utc};
 use libfuzzer_sys::fuzz_target;
 use snapkeeper_core::{
-    copy::{self, Copy},
+    copy::{self, Copies, Copy},
     create::{self, Create},
     delete,
     enrolment::Enrolment,
@@ -258,23 +258,20 @@ fuzz_target!(|account: Account| {
         });
         Some((region.clone(), Enrolment::of(&there.collect::<Vec<_>>(), &[])))
     });
-    let deletion = delete::Inventory {
-        snapshots: snapshots_here,
+    let holds = delete::Holds {
         enrolment: Enrolment::of(&instances, &volumes),
         elsewhere: elsewhere.collect(),
         in_use: account.used.iter().map(|id| (snapshot_id(*id).into(), "ami-1".into())).collect(),
         locked: account.locked.iter().map(|id| snapshot_id(*id).into()).collect(),
     };
-    manager(&instances, &volumes, &deletion, &run(&account, Job::Manager));
-    let inventory =
-        watch::Inventory { instances, volumes, deletion, destinations: copies, ..watch::Inventory::default() };
-    watcher(inventory, &run(&account, Job::Watcher));
+    manager(&instances, &volumes, &snapshots_here, &holds, &run(&account, Job::Manager));
+    watcher(&instances, &volumes, &snapshots_here, &holds, there(&copies), &run(&account, Job::Watcher));
 });
 
 /// No volume is taken twice; every date is a day that can be read again, and none has passed before the backup is made.
 fn creator(instances: &[Instance], volumes: &[Volume], snapshots: &[Snapshot], run: &Run) {
     let (instances, volumes, snapshots) = (instances.to_vec(), volumes.to_vec(), snapshots.to_vec());
-    let inventory = create::Inventory { instances, volumes, snapshots };
+    let inventory = create::Inventory { instances, sharers: Vec::new(), volumes, snapshots };
     let plan = create::plan(&inventory, run);
     let mut taken = BTreeSet::new();
     for action in &plan.actions {
@@ -304,9 +301,13 @@ fn creator(instances: &[Instance], volumes: &[Volume], snapshots: &[Snapshot], r
 
 /// No primary is copied twice to a region, none to its own, and nothing that is no completed primary of ours.
 fn copier(snapshots: &[Snapshot], copies: &BTreeMap<Region, Result<Vec<Snapshot>, String>>, run: &Run) {
-    assert!(!copy::destinations(snapshots, run).contains(&run.region));
-    let inventory = copy::Inventory { snapshots: snapshots.to_vec(), destinations: copies.clone() };
-    let plan = copy::plan(&inventory, run);
+    let mut found = copy::Found::new(run);
+    found.add(snapshots.to_vec());
+    assert!(!found.unread().contains(&run.region));
+    for (region, there) in there(copies) {
+        found.there(region, there);
+    }
+    let plan = copy::plan(found);
     let mut made = BTreeSet::new();
     for action in &plan.actions {
         let _ = action.to_string();
@@ -323,14 +324,24 @@ fn copier(snapshots: &[Snapshot], copies: &BTreeMap<Region, Result<Vec<Snapshot>
     }
 }
 
+/// What is in the destinations, as far as it is known.
+fn there(copies: &BTreeMap<Region, Result<Vec<Snapshot>, String>>) -> BTreeMap<Region, Result<Copies, String>> {
+    let mut told = BTreeMap::new();
+    for (region, there) in copies {
+        told.insert(region.clone(), there.as_ref().map(|there| there.iter().collect()).map_err(Clone::clone));
+    }
+    told
+}
+
 /// Each snapshot is deleted or kept; what goes may go; and every enrolled volume that had a completed one keeps one.
-fn manager(instances: &[Instance], volumes: &[Volume], inventory: &delete::Inventory, run: &Run) {
-    let _ = delete::regions_to_ask(inventory, run);
-    let plan = delete::plan(inventory, run);
-    assert_eq!(plan.actions.len() + plan.kept.len(), inventory.snapshots.len());
+fn manager(instances: &[Instance], volumes: &[Volume], snapshots: &[Snapshot], holds: &delete::Holds, run: &Run) {
+    let found = delete::Found::of(snapshots, run);
+    let _ = delete::regions_to_ask(&found, holds, run);
+    let plan = delete::plan(found, holds, run);
+    assert_eq!(plan.actions.len() + plan.kept.len(), snapshots.len());
     let gone: BTreeSet<&SnapshotId> = plan.actions.iter().map(|action| &action.snapshot).collect();
     assert_eq!(gone.len(), plan.actions.len(), "none twice");
-    for snapshot in inventory.snapshots.iter().filter(|snapshot| gone.contains(&snapshot.id)) {
+    for snapshot in snapshots.iter().filter(|snapshot| gone.contains(&snapshot.id)) {
         assert_eq!(snapshot.tags.get("Type"), Some("Automated"));
         assert!(!snapshot.tags.has("KeepForever"));
         let due = snapshot.tags.get("DeleteOn").unwrap_or_default().to_owned();
@@ -338,7 +349,7 @@ fn manager(instances: &[Instance], volumes: &[Volume], inventory: &delete::Inven
         let is_due = due.len() == 10 && (due <= run.day().to_string() || run.day().to_string().len() > 10);
         let has_failed = snapshot.state == SnapshotState::Error && snapshot.started < run.instant;
         assert!(is_due || has_failed, "{due}");
-        assert!(!inventory.in_use.contains_key(&snapshot.id) && !inventory.locked.contains(&snapshot.id));
+        assert!(!holds.in_use.contains_key(&snapshot.id) && !holds.locked.contains(&snapshot.id));
         assert!(!matches!(snapshot.state, SnapshotState::InRecycleBin | SnapshotState::Unknown));
     }
     let says = |tags: &Tags, word: &str| tags.get("Backup").is_some_and(|said| said.trim().eq_ignore_ascii_case(word));
@@ -347,16 +358,31 @@ fn manager(instances: &[Instance], volumes: &[Volume], inventory: &delete::Inven
     let enrolled = instances.iter().filter(|it| it.is_there() && says(&it.tags, "yes")).flat_map(|it| &it.devices);
     for volume in enrolled.map(|device| &device.volume).filter(|volume| !left_out.contains(volume)) {
         let is_own = |it: &&Snapshot| it.is_automated() && !it.tags.has("Source_SnapshotId");
-        let points = inventory.snapshots.iter().filter(is_own).filter(|it| it.volume_as_told == *volume);
+        let points = snapshots.iter().filter(is_own).filter(|it| it.volume_as_told == *volume);
         let points: Vec<_> = points.filter(|it| it.state == SnapshotState::Completed).collect();
         assert!(points.is_empty() || !points.iter().all(|it| gone.contains(&it.id)), "{volume} has nothing left");
     }
 }
 
 /// It changes nothing, and what it says fits into what SNS takes.
-fn watcher(inventory: watch::Inventory, run: &Run) {
-    let _ = watch::destinations(&inventory.instances, &inventory.deletion.snapshots, run);
-    let plan = watch::plan(&inventory, run);
+fn watcher(
+    instances: &[Instance],
+    volumes: &[Volume],
+    snapshots: &[Snapshot],
+    holds: &delete::Holds,
+    destinations: BTreeMap<Region, Result<Copies, String>>,
+    run: &Run,
+) {
+    let mut seen = watch::Seen::new(run);
+    seen.add_instances(instances);
+    seen.add_volumes(volumes);
+    seen.add_snapshots(snapshots);
+    assert!(!seen.unread().contains(&run.region));
+    for (region, there) in destinations {
+        seen.there(region, there);
+    }
+    let _ = seen.regions_to_ask(holds);
+    let plan = watch::plan(seen, holds, &Ok(snapkeeper_core::rds::watch::Inventory::default()));
     assert!(plan.actions.len() <= usize::from(run.settings.alert_topic.is_some() && !plan.findings.is_empty()));
     for notice in &plan.actions {
         assert!(notice.subject.len() <= 100 && notice.body.len() <= 262_144);

@@ -1,6 +1,7 @@
 //! What goes wrong in AWS, on the way to it and in between, and what the jobs make of it.
 
 mod answers;
+mod buckets;
 mod deadlines;
 mod garbled;
 mod guards;

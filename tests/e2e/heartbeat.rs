@@ -9,7 +9,7 @@ use std::{
 };
 
 use snapkeeper_core::run::Job;
-use snapkeeper_lambda::Reach;
+use snapkeeper_lambda::{Continuation, Reach};
 use snapkeeper_simulator::{Fault, FaultKind};
 use snapkeeper_tests::{
     World,
@@ -67,9 +67,15 @@ impl Write for Log {
 
 /// Runs the creator with a webhook that it can reach. Returns whether it succeeded, and what it logged.
 async fn run_creator(world: &World, url: &str, reach: Reach) -> (bool, String) {
+    invoke_creator(world, url, reach, None).await
+}
+
+/// The same, as one invocation of several if there is a continuation.
+async fn invoke_creator(world: &World, url: &str, reach: Reach, continuation: Option<Continuation>) -> (bool, String) {
     let mut context = world.context(Job::Creator, "us-east-1", "2026-11-21T05:00:00Z");
     context.run.settings.heartbeat_url = Some(url.parse().unwrap());
     context.reach = reach;
+    context.continuation = continuation;
     let log = Log::default();
     let writer = log.clone();
     let warnings = tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_ansi(false);
@@ -99,6 +105,32 @@ async fn start_and_success_or_failure_are_told() {
             "/uuid/start ",
             "/uuid/fail creator in us-east-1: 0 done, 1 failed"
         ]
+    );
+}
+
+/// Of several invocations the first one tells the start, and the last one the end: one that could not begin is tried again.
+#[tokio::test]
+async fn a_run_of_several_invocations_is_told_once() {
+    let webhook = Webhook::start();
+    let url = format!("{}/uuid", webhook.url);
+    let refusing = World::in_process();
+    refusing.simulator().inject(Fault::new("DescribeInstances", FaultKind::Deny).always());
+    let first = Some(Continuation::default());
+    let (succeeded, _) = invoke_creator(&refusing, &url, webhook.reach(), first).await;
+    assert!(!succeeded);
+    let second = || Continuation { invocations: 1, ..Continuation::default() };
+    let (succeeded, _) = invoke_creator(&refusing, &url, webhook.reach(), Some(second())).await;
+    assert!(!succeeded);
+    let world = World::in_process();
+    let (succeeded, told) = invoke_creator(&world, &url, webhook.reach(), Some(second())).await;
+    assert_eq!((succeeded, told.as_str()), (true, ""));
+    let failed = Continuation { failed: true, ..second() };
+    let (succeeded, _) = invoke_creator(&world, &url, webhook.reach(), Some(failed)).await;
+    assert!(!succeeded);
+    let heard = webhook.stop();
+    assert_eq!(
+        heard,
+        ["/uuid/start ", "/uuid creator in us-east-1: 0 done", "/uuid/fail creator in us-east-1: 0 done"]
     );
 }
 

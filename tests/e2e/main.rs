@@ -10,6 +10,7 @@
 
 mod boto3;
 mod command;
+mod continuation;
 mod deployed;
 mod faults;
 mod functions;

@@ -19,7 +19,7 @@ use snapkeeper_core::{
 
 use crate::{
     error::{Error, Kind},
-    rates::Gates,
+    rates::{Gates, Pass},
 };
 
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -70,6 +70,16 @@ impl Caller {
         Self { region, gates, jitter, calls }
     }
 
+    /// Waits for the place of a call of `action` under the rate limit.
+    pub(crate) async fn pass(&self, action: &'static str) -> Pass {
+        self.gates.pass(&self.region, action).await
+    }
+
+    /// The same for a call of either action: of the first one, unless the second has its place sooner.
+    pub(crate) async fn pass_either(&self, first: &'static str, second: &'static str) -> Pass {
+        self.gates.pass_either(&self.region, first, second).await
+    }
+
     /// Calls `action` by `send`, which makes one attempt.
     pub(crate) async fn call<T, E, F>(
         &self,
@@ -81,10 +91,32 @@ impl Caller {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let attempt = async || {
-            self.gates.pass(&self.region, action).await;
-            self.calls.count(action);
-            send().await.map_err(|error| Error::of(action, &error))
+        let pass = self.pass(action).await;
+        self.call_with(pass, twice, send).await
+    }
+
+    /// The same with a pass that was waited for.
+    pub(crate) async fn call_with<T, E, F>(&self, pass: Pass, twice: Twice, send: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let (action, send) = (pass.action, &send);
+        let mut first = Some(pass);
+        let attempt = || {
+            let first = first.take();
+            async move {
+                let pass = match first {
+                    Some(pass) => pass,
+                    None => self.pass(action).await,
+                };
+                self.calls.count(action);
+                let answer = send().await.map_err(|error| Error::of(action, &error));
+                if answer.as_ref().is_err_and(|error| error.kind == Kind::Throttled) {
+                    self.gates.throttled(&self.region, &pass);
+                }
+                answer
+            }
         };
         let mut open = 0;
         attempt

@@ -1,9 +1,11 @@
 //! EC2 in one region.
 
 mod convert;
+mod copies;
 mod create;
 mod describe;
 mod images;
+mod page;
 mod power;
 mod progress;
 

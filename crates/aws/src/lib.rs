@@ -20,7 +20,7 @@ mod whole;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
@@ -129,8 +129,7 @@ impl Default for Options {
 pub struct Aws {
     /// EC2 in the home region.
     pub ec2: Ec2,
-    /// RDS in the home region.
-    pub rds: Rds,
+    rds: OnceLock<Rds>,
     region: Region,
     config: SdkConfig,
     options: Options,
@@ -202,16 +201,15 @@ impl Aws {
             let credentials = SharedCredentialsProvider::new(credentials);
             config = config.into_builder().credentials_provider(credentials).build();
         }
-        let ec2 = Ec2::new(&config, &region, caller.clone());
-        let rds = Rds::new(&config, &region, caller);
-        Ok(Self { ec2, rds, region, config, options, gates, jitter })
+        let ec2 = Ec2::new(&config, &region, caller);
+        Ok(Self { ec2, rds: OnceLock::new(), region, config, options, gates, jitter })
     }
 
     /// The same identity, at home in another region.
     fn seen_from(&self, region: &Region, config: SdkConfig) -> Self {
         Self {
             ec2: Ec2::new(&config, region, self.caller(region)),
-            rds: Rds::new(&config, region, self.caller(region)),
+            rds: OnceLock::new(),
             region: region.clone(),
             config,
             options: self.options.clone(),
@@ -223,6 +221,11 @@ impl Aws {
     /// The home region.
     pub fn region(&self) -> &Region {
         &self.region
+    }
+
+    /// RDS in the home region. Jobs that do not ask for it do not carry the code of its client.
+    pub fn rds(&self) -> &Rds {
+        self.rds.get_or_init(|| Rds::new(&self.config, &self.region, self.caller(&self.region)))
     }
 
     /// EC2 in another region.
@@ -260,6 +263,25 @@ impl Aws {
             }
         }
         enrolments
+    }
+
+    /// How long until all buckets of AWS's rate limit are full again from which this process has drawn calls that change
+    /// something: no time, if it did not, or has no limit.
+    pub fn refilled_in(&self) -> Duration {
+        self.gates.refilled_in()
+    }
+
+    /// The same of the buckets from which backups are taken: those of sets from one, those of single volumes from two, so
+    /// that for these the fuller one counts.
+    pub fn creating_refilled_in(&self, takes_sets: bool) -> Duration {
+        let of = |action| self.gates.refilled_in_of(&self.region, action);
+        let sets = of("CreateSnapshots");
+        if takes_sets { sets } else { sets.min(of("CreateSnapshot")) }
+    }
+
+    /// How many calls were made since the count was last taken.
+    pub fn calls_made(&self) -> u64 {
+        self.options.calls.total()
     }
 
     /// Publishes a notice to a topic.

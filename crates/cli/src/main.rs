@@ -14,7 +14,11 @@ mod text;
 use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::{EnvFilter, filter::Directive};
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// Backups for EC2 that configure themselves from tags
 #[derive(Parser)]
@@ -40,27 +44,25 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let told = |level: &str| EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let said = std::env::var("RUST_LOG").ok().filter(|said| !said.is_empty());
+    let said = said.and_then(|said| said.parse::<Targets>().ok());
+    let warnings = Targets::new().with_default(LevelFilter::WARN);
     let level = match &arguments.command {
         // what the SDK thinks of the user's AWS configuration is of no concern to a simulated account
-        Command::Demo => EnvFilter::new("off"),
-        Command::Snapshot(arguments) if arguments.is_verbose() => {
-            let level = told("warn,snapkeeper=info");
+        Command::Demo => Targets::new(),
+        Command::Snapshot(of) if of.is_verbose() => {
+            let level = said.unwrap_or_else(|| warnings.with_target("snapkeeper", LevelFilter::INFO));
             // whatever `RUST_LOG` says: the steps were asked for
-            match snapshot::STEPS.parse::<Directive>() {
-                Ok(steps) => level.add_directive(steps),
-                Err(_) => level,
-            }
+            level.with_target(snapshot::STEPS, LevelFilter::INFO)
         }
-        Command::Run(_) | Command::Snapshot(_) | Command::Sync(_) | Command::Simulate(_) => told("warn"),
+        Command::Run(_) | Command::Snapshot(_) | Command::Sync(_) | Command::Simulate(_) => said.unwrap_or(warnings),
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(level)
+    let told = tracing_subscriber::fmt::layer()
         .with_writer(anstream::stderr)
         // where standard error is closed it would panic, and what was stopped would stay stopped
         .log_internal_errors(false)
-        .without_time()
-        .init();
+        .without_time();
+    tracing_subscriber::registry().with(told).with(level).init();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all();
     if matches!(arguments.command, Command::Demo) {

@@ -28,8 +28,8 @@ use crate::{
     run::{self, Output},
 };
 
-/// What must be logged for the steps to be seen.
-pub(crate) const STEPS: &str = "snapkeeper_creator::on_demand=info";
+/// What tells of the steps, by the level `info`.
+pub(crate) const STEPS: &str = "snapkeeper_creator::on_demand";
 
 /// What can be said after `snapkeeper snapshot`
 #[derive(Args)]

@@ -5,30 +5,36 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use futures::TryStreamExt;
 use snapkeeper_aws::{Aws, Ec2, Kind};
 use snapkeeper_core::{
-    copy::{self, Copy, CopySnapshot, Inventory},
+    copy::{self, Copy, CopySnapshot, Found},
     ids::Region,
 };
-use snapkeeper_lambda::{Context, Outcome, Report, apply};
+use snapkeeper_lambda::{Context, Outcome, Report, Share, apply_share};
 
 /// Runs the copier once.
 ///
 /// # Errors
 /// If the region could not be read as a whole: nothing was done. A destination that cannot be read fails in the report.
 pub async fn run(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
-    let snapshots = aws.ec2.completed_automated_snapshots().await?;
-    let mut destinations = BTreeMap::new();
+    let mut found = Found::new(&context.run);
     let mut there: BTreeMap<Region, Ec2> = BTreeMap::new();
-    for region in copy::destinations(&snapshots, &context.run) {
-        let ec2 = aws.in_region(&region);
-        let copies = ec2.automated_snapshots().await.map_err(|error| error.to_string());
-        destinations.insert(region.clone(), copies);
-        there.insert(region, ec2);
+    let mut pages = aws.ec2.snapshots_to_copy_by_page();
+    while let Some(page) = pages.try_next().await? {
+        found.add(page);
+        for region in found.unread() {
+            let ec2 = aws.in_region(&region);
+            found.there(region.clone(), ec2.copies().await.map_err(|error| error.to_string()));
+            there.insert(region, ec2);
+        }
+        found.settle();
     }
-    let plan = copy::plan(&Inventory { snapshots, destinations }, &context.run);
+    let plan = copy::plan(found);
     let closed = Mutex::default();
-    let report = apply(plan, context, async |action, outcome: &mut Outcome| match action {
+    let refilled_in = || aws.refilled_in();
+    let share = Share { calls_read: aws.calls_made(), refilled_in: &refilled_in };
+    let report = apply_share(plan, context, share, async |action, outcome: &mut Outcome| match action {
         Copy::Snapshot(copy) => match there.get(&copy.to) {
             Some(ec2) => make(ec2, copy, &closed, outcome).await,
             None => outcome.failed(&copy.source, format!("{} was not looked into", copy.to)),

@@ -27,6 +27,11 @@ impl Calls {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(action).or_default() += 1;
     }
 
+    /// How many there were, of all actions.
+    pub fn total(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
     /// Hands over the counts and starts from nothing again.
     pub fn take(&self) -> BTreeMap<&'static str, u64> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
@@ -45,6 +50,7 @@ mod tests {
         for _ in 0..3 {
             clone.count("DescribeSnapshots");
         }
+        assert_eq!(clone.total(), 4);
         assert_eq!(calls.take(), BTreeMap::from([("CopySnapshot", 1), ("DescribeSnapshots", 3)]));
         assert_eq!(clone.take(), BTreeMap::new());
         clone.count("CopySnapshot");

@@ -1,34 +1,116 @@
 //! Plans the copies of completed primary snapshots into the regions that they name.
 
+mod copies;
+
+pub use self::copies::Copies;
+
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
+    sync::Arc,
 };
 
 use chrono::{DateTime, Utc};
 
+use self::copies::CopyThere;
 use crate::{
     ids::{Region, SnapshotId, VolumeId},
     inventory::{Snapshot, SnapshotState},
     layout,
     plan::{Action, Finding, Plan, Reason, Refusal},
     run::Run,
-    tags::{self, DeleteOn, Tags},
+    tags::{self, DeleteOn, TagError, Tags},
 };
 
-/// What the copier reads.
-#[derive(Clone, Debug, Default)]
-pub struct Inventory {
-    /// The completed automated snapshots of the region.
-    pub snapshots: Vec<Snapshot>,
-    /// Of each destination the automated snapshots, or why they could not be read.
-    pub destinations: BTreeMap<Region, Result<Vec<Snapshot>, String>>,
+/// What the copier finds, page by page. What needs no copy does not stay in memory.
+#[derive(Clone, Debug)]
+pub struct Found {
+    run: Run,
+    /// The primaries of which it is not yet known what is in each of their destinations, and those read after them.
+    waiting: VecDeque<Snapshot>,
+    destinations: BTreeMap<Region, Result<Copies, String>>,
+    missing: Vec<Missing>,
+    /// What is certain.
+    plan: Plan<Copy>,
 }
 
-/// The regions that the primaries among `snapshots` name.
-pub fn destinations(snapshots: &[Snapshot], run: &Run) -> BTreeSet<Region> {
-    primaries(snapshots).flat_map(|primary| tags::destinations(&primary.tags, &run.region).0).collect()
+/// A primary without a live copy in one destination.
+#[derive(Clone, Debug)]
+struct Missing {
+    taken: DateTime<Utc>,
+    /// How many of the same volume are missing there that are newer.
+    rank: usize,
+    /// Which one of its destination it is, so that destinations take turns.
+    turn: usize,
+    copy: CopySnapshot,
+}
+
+impl Found {
+    /// Nothing yet.
+    pub fn new(run: &Run) -> Self {
+        Self {
+            run: run.clone(),
+            waiting: VecDeque::new(),
+            destinations: BTreeMap::new(),
+            missing: Vec::new(),
+            plan: Plan::within(run.listed),
+        }
+    }
+
+    /// A page of the completed automated snapshots of the region.
+    pub fn add(&mut self, page: Vec<Snapshot>) {
+        self.waiting.extend(page.into_iter().filter(is_primary));
+    }
+
+    /// The destinations that are named, and of which nothing has been told yet.
+    pub fn unread(&self) -> BTreeSet<Region> {
+        let named = self.waiting.iter().flat_map(|primary| tags::destinations(&primary.tags, &self.run.region).0);
+        named.filter(|region| !self.destinations.contains_key(region)).collect()
+    }
+
+    /// What is in a destination, or why that could not be read.
+    pub fn there(&mut self, region: Region, copies: Result<Copies, String>) {
+        self.destinations.insert(region, copies);
+    }
+
+    /// Judges the primaries in their order, up to the first with a destination of which nothing has been told yet.
+    pub fn settle(&mut self) {
+        while let Some(primary) = self.waiting.pop_front() {
+            let (named, errors) = tags::destinations(&primary.tags, &self.run.region);
+            if named.iter().any(|region| !self.destinations.contains_key(region)) {
+                self.waiting.push_front(primary);
+                return;
+            }
+            self.judge(&primary, named, &errors);
+        }
+    }
+
+    /// Whether a primary needs a copy in each destination that it names, and its copies there need tags.
+    fn judge(&mut self, primary: &Snapshot, named: BTreeSet<Region>, errors: &[TagError]) {
+        for error in errors {
+            self.plan.find(Finding::unreadable(&primary.id, error));
+        }
+        let mut tags_of_copy = None;
+        for region in named {
+            let Some(Ok(there)) = self.destinations.get(&region) else {
+                self.plan.keep(&primary.id, Reason::DestinationUnknown(region));
+                continue;
+            };
+            let mut live = there.of(&primary.id);
+            live.retain(|copy| copy.is_live());
+            self.plan.actions.extend(live.iter().filter_map(|copy| carry_tags(primary, copy, &region)).map(Copy::Tag));
+            if let Err(reason) = may_be_copied(primary, &self.run) {
+                self.plan.keep(&primary.id, reason);
+            } else if let Some(copy) = live.first() {
+                self.plan.keep(&primary.id, Reason::Copied(region, copy.id.clone()));
+            } else {
+                let tags = tags_of_copy.get_or_insert_with(|| Arc::new(tags_for_copy(primary, &self.run)));
+                let copy = CopySnapshot::new(primary, region, Arc::clone(tags), &self.run);
+                self.missing.push(Missing { taken: primary.taken(), rank: 0, turn: 0, copy });
+            }
+        }
+    }
 }
 
 /// Plans a copy for each primary and destination without a live one, each volume's newest first, and the tags that
@@ -36,101 +118,64 @@ pub fn destinations(snapshots: &[Snapshot], run: &Run) -> BTreeSet<Region> {
 ///
 /// As long as a volume's copies fail in a destination, only its newest primary is tried there: each try leaves a
 /// snapshot in `error` behind, which counts against quotas until its day comes.
-pub fn plan(inventory: &Inventory, run: &Run) -> Plan<Copy> {
-    let mut plan = Plan::default();
-    let mut missing: BTreeMap<(&Region, VolumeId), Vec<&Snapshot>> = BTreeMap::new();
-    let mut destinations: BTreeMap<&Region, Copies<'_>> = BTreeMap::new();
-    for (region, copies) in &inventory.destinations {
-        match copies {
-            Ok(there) => {
-                destinations.insert(region, Copies::among(there));
-            }
-            Err(cause) => {
-                let cause = format!("could not be looked into: {cause}");
-                plan.refusals.push(Refusal { resource: region.to_string(), cause });
+pub fn plan(mut found: Found) -> Plan<Copy> {
+    // of a destination of which nothing has been told by now nothing is known
+    while let Some(primary) = found.waiting.pop_front() {
+        let (named, errors) = tags::destinations(&primary.tags, &found.run.region);
+        found.judge(&primary, named, &errors);
+    }
+    let Found { destinations, mut missing, mut plan, .. } = found;
+    for (region, there) in &destinations {
+        if let Err(cause) = there {
+            let cause = format!("could not be looked into: {cause}");
+            plan.refusals.push(Refusal { resource: region.to_string(), cause });
+        }
+    }
+    missing.sort_by(|a, b| (a.volume_there(), Reverse(a.age())).cmp(&(b.volume_there(), Reverse(b.age()))));
+    for of_volume in missing.chunk_by_mut(|a, b| a.volume_there() == b.volume_there()) {
+        for (rank, Missing { copy, rank: place, .. }) in of_volume.iter_mut().enumerate() {
+            let there = destinations.get(&copy.to).and_then(|there| there.as_ref().ok());
+            *place = rank;
+            copy.after = there.and_then(|there| there.last_failed(&copy.volume)).cloned();
+            if let (Some(failed), 1..) = (&copy.after, rank) {
+                plan.keep(&copy.source, Reason::CopiesFail(copy.to.clone(), failed.clone()));
             }
         }
     }
-    for primary in primaries(&inventory.snapshots) {
-        let (named, errors) = tags::destinations(&primary.tags, &run.region);
-        plan.findings.extend(errors.iter().map(|error| Finding::unreadable(&primary.id, error)));
-        for region in named {
-            let Some((region, there)) = destinations.get_key_value(&region) else {
-                plan.keep(&primary.id, Reason::DestinationUnknown(region));
-                continue;
-            };
-            let live: Vec<&Snapshot> = there.of(primary).iter().filter(|copy| is_live(copy)).copied().collect();
-            plan.actions.extend(live.iter().filter_map(|copy| carry_tags(primary, copy, region)).map(Copy::Tag));
-            match may_be_copied(primary, run) {
-                Err(reason) => plan.keep(&primary.id, reason),
-                Ok(()) => match live.first() {
-                    Some(copy) => plan.keep(&primary.id, Reason::Copied((*region).clone(), copy.id.clone())),
-                    None => missing.entry((region, primary.volume())).or_default().push(primary),
-                },
-            }
+    missing.retain(|it| it.rank == 0 || it.copy.after.is_none());
+    missing.sort_by_key(|it| (it.rank, Reverse(it.taken)));
+    // each region has a rate limit of its own: they take turns
+    for of_run in missing.chunk_by_mut(|a, b| (a.rank, a.taken) == (b.rank, b.taken)) {
+        let mut turns: BTreeMap<Region, usize> = BTreeMap::new();
+        for Missing { copy, turn, .. } in of_run {
+            let turns = turns.entry(copy.to.clone()).or_default();
+            *turns += 1;
+            *turn = *turns;
         }
     }
-    let mut copies: Vec<(usize, Reverse<DateTime<Utc>>, CopySnapshot)> = Vec::new();
-    for ((region, volume), mut primaries) in missing {
-        primaries.sort_by_key(|primary| Reverse((primary.taken(), primary.id.clone())));
-        let failed = destinations.get(region).and_then(|there| there.last_failed(&volume));
-        for (rank, primary) in primaries.into_iter().enumerate() {
-            if let (Some(failed), 1..) = (failed, rank) {
-                plan.keep(&primary.id, Reason::CopiesFail(region.clone(), failed.id.clone()));
-                continue;
-            }
-            let copy = CopySnapshot::new(primary, region.clone(), failed.map(|copy| copy.id.clone()), run);
-            copies.push((rank, Reverse(primary.taken()), copy));
-        }
-    }
-    copies.sort_by(|(rank_a, taken_a, _), (rank_b, taken_b, _)| (rank_a, taken_a).cmp(&(rank_b, taken_b)));
-    plan.actions.extend(copies.into_iter().map(|(_, _, copy)| Copy::Snapshot(copy)));
+    missing.sort_by_key(|it| (it.rank, Reverse(it.taken), it.turn));
+    plan.actions.extend(missing.into_iter().map(|it| Copy::Snapshot(it.copy)));
     plan
 }
 
-/// Snapkeeper's copies in one destination.
-pub(crate) struct Copies<'a> {
-    by_source: BTreeMap<SnapshotId, Vec<&'a Snapshot>>,
-    /// The last copy of each volume that came to an end or may do so.
-    last: BTreeMap<VolumeId, &'a Snapshot>,
-}
-
-impl<'a> Copies<'a> {
-    pub(crate) fn among(there: &'a [Snapshot]) -> Self {
-        let mut copies = Self { by_source: BTreeMap::new(), last: BTreeMap::new() };
-        let mut sorted: Vec<&Snapshot> = there.iter().filter(|copy| copy.is_automated()).collect();
-        sorted.sort_by_key(|copy| copy.started);
-        for copy in sorted {
-            if let Some(source) = copy.copy_of() {
-                copies.by_source.entry(source).or_default().push(copy);
-                copies.last.insert(copy.volume(), copy);
-            }
-        }
-        copies
+impl Missing {
+    fn volume_there(&self) -> (&Region, &VolumeId) {
+        (&self.copy.to, &self.copy.volume)
     }
 
-    /// The copies of `primary` in any state, the oldest first.
-    pub(crate) fn of(&self, primary: &Snapshot) -> &[&'a Snapshot] {
-        self.by_source.get(&primary.id).map_or(&[], Vec::as_slice)
-    }
-
-    /// The volume's last copy, if it failed.
-    fn last_failed(&self, volume: &VolumeId) -> Option<&'a Snapshot> {
-        self.last.get(volume).copied().filter(|copy| copy.state == SnapshotState::Error)
+    fn age(&self) -> (DateTime<Utc>, &SnapshotId) {
+        (self.taken, &self.copy.source)
     }
 }
 
 /// The own snapshots among `snapshots` that are no copies themselves: copies are never copied.
+#[cfg(test)]
 pub(crate) fn primaries(snapshots: &[Snapshot]) -> impl Iterator<Item = &Snapshot> {
-    snapshots.iter().filter(|snapshot| snapshot.is_automated() && snapshot.copy_of().is_none())
+    snapshots.iter().filter(|snapshot| is_primary(snapshot))
 }
 
-/// Whether a copy is one, or may become one. One in `error` is none.
-pub(crate) fn is_live(copy: &Snapshot) -> bool {
-    match copy.state {
-        SnapshotState::Pending | SnapshotState::Completed | SnapshotState::Unknown => true,
-        SnapshotState::Error | SnapshotState::InRecycleBin => false,
-    }
+fn is_primary(snapshot: &Snapshot) -> bool {
+    snapshot.is_automated() && snapshot.copy_of().is_none()
 }
 
 fn may_be_copied(primary: &Snapshot, run: &Run) -> Result<(), Reason> {
@@ -145,12 +190,12 @@ fn may_be_copied(primary: &Snapshot, run: &Run) -> Result<(), Reason> {
 }
 
 /// What the copy lacks of what its later life needs: a hold, or a date given after it was made.
-fn carry_tags(primary: &Snapshot, copy: &Snapshot, region: &Region) -> Option<TagCopy> {
+fn carry_tags(primary: &Snapshot, copy: &CopyThere, region: &Region) -> Option<TagCopy> {
     let mut tags = Tags::default();
-    if let Some(value) = primary.tags.get(tags::KEEP_FOREVER).filter(|_| !copy.is_kept_forever()) {
+    if let Some(value) = primary.tags.get(tags::KEEP_FOREVER).filter(|_| !copy.is_kept_forever) {
         tags.set(tags::KEEP_FOREVER, value);
     }
-    if let (DeleteOn::Day(day), DeleteOn::Unsaid) = (primary.delete_on(), copy.delete_on()) {
+    if let (DeleteOn::Day(day), true) = (primary.delete_on(), copy.is_undated) {
         tags.set(tags::DELETE_ON, day.to_string());
     }
     (tags != Tags::default()).then(|| TagCopy { copy: copy.id.clone(), region: region.clone(), tags })
@@ -205,8 +250,8 @@ pub struct CopySnapshot {
     pub to: Region,
     /// The description, the primary's own.
     pub description: String,
-    /// The tags of the copy.
-    pub tags: Tags,
+    /// The tags of the copy, in memory once for all of a primary's destinations.
+    pub tags: Arc<Tags>,
     /// The alias or id of the destination's KMS key; `None` leaves the choice to AWS.
     pub kms_key: Option<String>,
     /// The volume's last copy there, if it failed.
@@ -214,41 +259,44 @@ pub struct CopySnapshot {
 }
 
 impl CopySnapshot {
-    fn new(primary: &Snapshot, to: Region, after: Option<SnapshotId>, run: &Run) -> Self {
-        let mut own: Tags = [
-            (tags::TYPE, tags::AUTOMATED.to_owned()),
-            (tags::SOURCE_SNAPSHOT_ID, primary.id.to_string()),
-            (tags::SOURCE_VOLUME_ID, primary.volume().to_string()),
-            (tags::SOURCE_REGION, run.region.to_string()),
-        ]
-        .into_iter()
-        .collect();
-        for key in
-            [tags::DELETE_ON, tags::KEEP_FOREVER, tags::BACKUP_RUN, tags::BACKUP_REQUEST, tags::SOURCE_INSTANCE_ID]
-        {
-            if let Some(value) = primary.tags.get(key) {
-                own.set(key, value);
-            }
-        }
-        let places = layout::read(&primary.tags);
-        if let Some(places) = &places {
-            layout::write(places, &mut own);
-        }
-        // Name before the rest, should there be more tags than fit; and a layout that was written anew stands alone
-        let is_old = |key: &str| places.is_some() && layout::is_key(key);
-        let rest = primary.tags.iter().filter(|(key, _)| ![tags::NAME, tags::COPY_DEST].contains(key) && !is_old(key));
-        let name = primary.tags.get(tags::NAME).map(|name| (tags::NAME, name));
+    fn new(primary: &Snapshot, to: Region, tags: Arc<Tags>, run: &Run) -> Self {
         Self {
             source: primary.id.clone(),
             volume: primary.volume(),
             from: run.region.clone(),
             to,
             description: primary.description.clone(),
-            tags: own.and_what_fits_of(name.into_iter().chain(rest)),
+            tags,
             kms_key: run.settings.copy_kms_key.clone(),
-            after,
+            after: None,
         }
     }
+}
+
+/// The tags of a primary's copies, the same wherever they are.
+fn tags_for_copy(primary: &Snapshot, run: &Run) -> Tags {
+    let mut own: Tags = [
+        (tags::TYPE, tags::AUTOMATED.to_owned()),
+        (tags::SOURCE_SNAPSHOT_ID, primary.id.to_string()),
+        (tags::SOURCE_VOLUME_ID, primary.volume().to_string()),
+        (tags::SOURCE_REGION, run.region.to_string()),
+    ]
+    .into_iter()
+    .collect();
+    for key in [tags::DELETE_ON, tags::KEEP_FOREVER, tags::BACKUP_RUN, tags::BACKUP_REQUEST, tags::SOURCE_INSTANCE_ID] {
+        if let Some(value) = primary.tags.get(key) {
+            own.set(key, value);
+        }
+    }
+    let places = layout::read(&primary.tags);
+    if let Some(places) = &places {
+        layout::write(places, &mut own);
+    }
+    // Name before the rest, should there be more tags than fit; and a layout that was written anew stands alone
+    let is_old = |key: &str| places.is_some() && layout::is_key(key);
+    let rest = primary.tags.iter().filter(|(key, _)| ![tags::NAME, tags::COPY_DEST].contains(key) && !is_old(key));
+    let name = primary.tags.get(tags::NAME).map(|name| (tags::NAME, name));
+    own.and_what_fits_of(name.into_iter().chain(rest))
 }
 
 /// Tags for a copy that is there already.
@@ -262,5 +310,7 @@ pub struct TagCopy {
     pub tags: Tags,
 }
 
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod tests;

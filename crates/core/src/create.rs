@@ -9,7 +9,7 @@ use std::{
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use self::fate::{Decision, Existing, decide, policies, sharers};
+use self::fate::{Decision, Existing, Sharers, decide, policies};
 use crate::{
     backup::home,
     ids::{InstanceId, Region, SnapshotId, VolumeId},
@@ -30,6 +30,9 @@ const MAX_DESCRIPTION: usize = 255;
 pub struct Inventory {
     /// The instances that have a tag `Backup`; on demand, those that were asked for.
     pub instances: Vec<Instance>,
+    /// Instances that share volumes with these and are backed up another time: they have a say in how long what is shared is
+    /// kept, and where it is copied to.
+    pub sharers: Vec<Instance>,
     /// The volumes that have a tag `Backup`.
     pub volumes: Vec<Volume>,
     /// The automated snapshots of the region.
@@ -38,12 +41,13 @@ pub struct Inventory {
 
 /// Plans one backup for each enrolled instance, the one whose last good backup is oldest first.
 pub fn plan(inventory: &Inventory, run: &Run) -> Plan<Create> {
-    let Inventory { instances, volumes, snapshots } = inventory;
+    let Inventory { instances, sharers, volumes, snapshots } = inventory;
+    let sharers = fate::sharers(instances.iter().chain(sharers), run);
     let mut dates = Vec::new();
-    let Plan { actions, kept, findings, refusals, measures } =
-        backups(instances, volumes, &Existing::of(snapshots, run, None), run, &mut dates);
+    let Plan { actions, kept, kept_unlisted, listed, findings, findings_unlisted, refusals, measures } =
+        backups(instances, &sharers, volumes, &Existing::of(snapshots, run, None), run, &mut dates);
     let actions = actions.into_iter().map(Create::Backup).chain(dates.into_iter().map(Create::Date)).collect();
-    Plan { actions, kept, findings, refusals, measures }
+    Plan { actions, kept, kept_unlisted, listed, findings, findings_unlisted, refusals, measures }
 }
 
 /// Plans one backup for each of these instances that is enrolled, for a run that was asked for by hand, by the request of
@@ -55,21 +59,23 @@ pub(crate) fn plan_backups(
     run: &Run,
     request: &str,
 ) -> Plan<Backup> {
-    backups(instances, volumes, &Existing::of(snapshots, run, Some(request)).without_undated(), run, &mut Vec::new())
+    let sharers = fate::sharers(instances, run);
+    let existing = Existing::of(snapshots, run, Some(request)).without_undated();
+    backups(instances, &sharers, volumes, &existing, run, &mut Vec::new())
 }
 
 fn backups(
     instances: &[Instance],
+    sharers: &Sharers,
     volumes: &[Volume],
     existing: &Existing<'_>,
     run: &Run,
     dates: &mut Vec<Date>,
 ) -> Plan<Backup> {
-    let mut plan = Plan::default();
+    let mut plan = Plan::within(run.listed);
     let mut backups: Vec<(Option<DateTime<Utc>>, Backup)> = Vec::new();
     let mut taken_with: BTreeMap<VolumeId, InstanceId> = BTreeMap::new();
     let excluded = read_exclusions(volumes, &mut plan);
-    let sharers = sharers(instances, run);
 
     let mut instances: Vec<&Instance> = instances.iter().collect();
     instances.sort_by(|a, b| a.id.cmp(&b.id));
@@ -77,7 +83,7 @@ fn backups(
         let (policy, errors) = BackupPolicy::from_tags(&instance.tags, &run.region, &run.settings.default_retention);
         plan.findings.extend(errors.iter().map(|error| Finding::unreadable(&instance.id, error)));
         let mut dated = BTreeMap::new();
-        dates.extend(existing.date_undated(&instance.id, &policy, &sharers, &mut dated));
+        dates.extend(existing.date_undated(&instance.id, &policy, sharers, &mut dated));
         let members = match members(instance, &policy, &excluded, existing, &taken_with) {
             Ok(members) => members,
             Err(reason) => {
@@ -93,7 +99,7 @@ fn backups(
             .map(|device| device.volume.clone())
             .filter(|volume| !excluded.contains(volume))
             .collect();
-        let policies = policies(&policy, &members, &sharers);
+        let policies = policies(&policy, &members, sharers);
         let decision = decide(&policies, run.day(), |unit, count| {
             set.iter().all(|volume| existing.covers(volume, &[], run.day(), unit, count, &dated))
         });
@@ -204,6 +210,7 @@ fn not_consistent(backup: &Backup) -> Finding {
 
 /// What the creator does.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are backups")]
 pub enum Create {
     /// Takes a backup.
     Backup(Backup),

@@ -5,26 +5,93 @@ use std::{
     fmt,
 };
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::{
-    backup::{self, Backups, Whence},
+    backup::{Backups, Life, Row, Whence},
     enrolment::{Enrolled, Enrolment},
     ids::{ImageId, Region, SnapshotId, VolumeId},
     inventory::{Snapshot, SnapshotState},
     plan::{Action, Finding, Plan, Reason, Refusal},
     run::Run,
-    tags::{self, DeleteOn},
+    tags::DeleteOn,
 };
 
 /// Up to here the brake lets every plan pass.
 const BRAKE_FROM: usize = 50;
 
-/// What the manager reads.
+/// From so many snapshots on, what can matter no more is forgotten as they come.
+const FEW: usize = 50_000;
+
+/// The automated snapshots of the region, primaries and copies, as they come: of what stays anyhow only what others need
+/// to be judged by.
+pub struct Found {
+    run: Run,
+    automated: usize,
+    /// What stays, whatever the last good backups are, and what cannot be read.
+    lasting: Plan<DeleteSnapshot>,
+    backups: Backups,
+    prune_at: usize,
+}
+
+impl Found {
+    /// Nothing yet, for this run.
+    pub fn new(run: &Run) -> Self {
+        let lasting = Plan::within(run.listed);
+        Self { run: run.clone(), automated: 0, lasting, backups: Backups::default(), prune_at: FEW }
+    }
+
+    /// These snapshots.
+    pub fn of(snapshots: &[Snapshot], run: &Run) -> Self {
+        let mut found = Self::new(run);
+        for snapshot in snapshots {
+            found.add(snapshot);
+        }
+        found
+    }
+
+    /// Adds a snapshot.
+    pub fn add(&mut self, snapshot: &Snapshot) {
+        if let DeleteOn::Unreadable(error) = snapshot.delete_on() {
+            self.lasting.find(Finding::unreadable(&snapshot.id, &error));
+        }
+        self.automated += usize::from(snapshot.is_automated());
+        if let Some(reason) = remember(snapshot, &mut self.backups, &self.run) {
+            self.lasting.keep(&snapshot.id, reason);
+        }
+        if self.backups.len() >= self.prune_at {
+            self.backups.prune();
+            self.prune_at = self.backups.len() + FEW.max(self.backups.len() / 4);
+        }
+    }
+
+    /// What goes unless something holds it.
+    fn due(&self) -> impl Iterator<Item = Row<'_>> {
+        due(&self.backups)
+    }
+}
+
+/// Adds a snapshot to those that are remembered, and tells why it stays, if it does by itself.
+pub(crate) fn remember(snapshot: &Snapshot, backups: &mut Backups, run: &Run) -> Option<Reason> {
+    match is_due(snapshot, run) {
+        Ok(_) => {
+            backups.add(snapshot);
+            None
+        }
+        Err(reason) => {
+            backups.add_lasting(snapshot);
+            Some(reason)
+        }
+    }
+}
+
+fn due(backups: &Backups) -> impl Iterator<Item = Row<'_>> {
+    backups.rows().filter(|row| !row.stays())
+}
+
+/// What may hold a snapshot that is due.
 #[derive(Clone, Debug, Default)]
-pub struct Inventory {
-    /// The automated snapshots of the region, primaries and copies.
-    pub snapshots: Vec<Snapshot>,
+pub struct Holds {
     /// The enrolled volumes of the region.
     pub enrolment: Enrolment,
     /// The enrolled volumes of other regions, as far as [`regions_to_ask`] named them and they answered.
@@ -36,43 +103,53 @@ pub struct Inventory {
 }
 
 /// Plans the deletions, the longest overdue first; none at all where the brake holds.
-pub fn plan(inventory: &Inventory, run: &Run) -> Plan<DeleteSnapshot> {
-    let mut plan = Plan::default();
-    let last_good = LastGood::of(inventory, &Backups::of(&inventory.snapshots), run);
-    for snapshot in &inventory.snapshots {
-        if let DeleteOn::Unreadable(error) = snapshot.delete_on() {
-            plan.findings.push(Finding::unreadable(&snapshot.id, &error));
-        }
-        match judge(snapshot, inventory, &last_good, run) {
-            Verdict::Delete(why) => plan.actions.push(DeleteSnapshot { snapshot: snapshot.id.clone(), why }),
-            Verdict::Keep(reason) => plan.keep(&snapshot.id, reason),
+pub fn plan(found: Found, holds: &Holds, run: &Run) -> Plan<DeleteSnapshot> {
+    let mut plan = Plan::within(run.listed);
+    let last_good = LastGood::of(&found.backups, holds, run);
+    let mut held = Vec::new();
+    for row in found.due() {
+        let snapshot = row.id();
+        match hold(&snapshot, row.state(), row.whence(), holds, &last_good) {
+            Some(reason) => held.push((snapshot, reason)),
+            None => plan.actions.push(DeleteSnapshot { snapshot, why: why(row, run) }),
         }
     }
+    held.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (snapshot, reason) in held {
+        plan.keep(snapshot, reason);
+    }
     plan.actions.sort_by(|a, b| (a.why, &a.snapshot).cmp(&(b.why, &b.snapshot)));
-    let automated = inventory.snapshots.iter().filter(|snapshot| snapshot.is_automated()).count();
-    if let Some(refusal) = brake(plan.actions.len(), automated, &run.region, run) {
+    if let Some(refusal) = brake(plan.actions.len(), found.automated, &run.region, run) {
         for action in std::mem::take(&mut plan.actions) {
             plan.keep(action.snapshot, Reason::Brake);
         }
         plan.refusals.push(refusal);
     }
+    plan.keep_also(found.lasting.kept, found.lasting.kept_unlisted);
+    plan.findings = found.lasting.findings;
+    plan.findings_unlisted = found.lasting.findings_unlisted;
     plan
 }
 
 /// The regions in which the manager must ask whether a volume is still enrolled: those of due copies that are the
 /// last good backup of their volume here.
-pub fn regions_to_ask(inventory: &Inventory, run: &Run) -> BTreeSet<Region> {
-    let last_good = LastGood::of(inventory, &Backups::of(&inventory.snapshots), run);
-    inventory
-        .snapshots
-        .iter()
-        .filter(|snapshot| {
-            matches!(judge(snapshot, inventory, &last_good, run), Verdict::Keep(Reason::LastGoodPerhaps(_)))
-        })
-        .filter_map(|snapshot| match backup::origin(snapshot).0 {
-            Whence::From(region) => Some(region),
+pub fn regions_to_ask(found: &Found, holds: &Holds, run: &Run) -> BTreeSet<Region> {
+    regions_in_doubt(&found.backups, holds, run)
+}
+
+/// The same of what [`remember`] has added.
+pub(crate) fn regions_in_doubt(backups: &Backups, holds: &Holds, run: &Run) -> BTreeSet<Region> {
+    let last_good = LastGood::of(backups, holds, run);
+    due(backups)
+        .filter_map(|row| match row.whence() {
+            Whence::From(region) => Some((row, region)),
             Whence::Home | Whence::Unknown => None,
         })
+        .filter(|(row, _)| {
+            let hold = hold(&row.id(), row.state(), row.whence(), holds, &last_good);
+            matches!(hold, Some(Reason::LastGoodPerhaps(_)))
+        })
+        .map(|(_, region)| region.clone())
         .collect()
 }
 
@@ -104,40 +181,62 @@ impl fmt::Display for Why {
     }
 }
 
-/// Judges one snapshot.
-pub fn judge(snapshot: &Snapshot, inventory: &Inventory, last_good: &LastGood, run: &Run) -> Verdict {
+/// Judges one of the automated snapshots of the region.
+pub fn judge(row: Row<'_>, holds: &Holds, last_good: &LastGood, run: &Run) -> Verdict {
+    match fate(row.life(), row.state(), row.started(), run) {
+        Err(reason) => Verdict::Keep(reason),
+        Ok(why) => {
+            hold(&row.id(), row.state(), row.whence(), holds, last_good).map_or(Verdict::Delete(why), Verdict::Keep)
+        }
+    }
+}
+
+/// Why a snapshot goes unless something else holds it, or why it stays by itself.
+fn is_due(snapshot: &Snapshot, run: &Run) -> Result<Why, Reason> {
     if !snapshot.is_automated() {
-        return Verdict::Keep(Reason::NotAutomated);
+        return Err(Reason::NotAutomated);
     }
-    if snapshot.is_kept_forever() {
-        return Verdict::Keep(Reason::KeepForever);
-    }
-    let failed = snapshot.state == SnapshotState::Error && run.instant - snapshot.started > run.settings.rpo;
-    let why = match snapshot.delete_on() {
-        DeleteOn::Day(due) if due <= run.day() => Why::Due(due),
-        _ if failed => Why::Failed(run.day_of(snapshot.started)),
-        DeleteOn::Unsaid => return Verdict::Keep(Reason::Undated),
-        DeleteOn::Unreadable(_) => return Verdict::Keep(Reason::UnreadableDate),
-        DeleteOn::Day(due) => return Verdict::Keep(Reason::NotDue(due)),
+    fate(Life::of(snapshot), snapshot.state, snapshot.started, run)
+}
+
+/// The same of an automated one.
+fn fate(life: Life, state: SnapshotState, started: DateTime<Utc>, run: &Run) -> Result<Why, Reason> {
+    let failed = state == SnapshotState::Error && run.instant - started > run.settings.rpo;
+    let why = match life {
+        Life::Forever => return Err(Reason::KeepForever),
+        Life::Until(due) if due <= run.day() => Why::Due(due),
+        Life::Undated | Life::Unreadable | Life::Until(_) if failed => Why::Failed(run.day_of(started)),
+        Life::Undated => return Err(Reason::Undated),
+        Life::Unreadable => return Err(Reason::UnreadableDate),
+        Life::Until(due) => return Err(Reason::NotDue(due)),
     };
-    match snapshot.state {
-        SnapshotState::Pending | SnapshotState::Completed | SnapshotState::Error => {}
-        SnapshotState::InRecycleBin => return Verdict::Keep(Reason::InRecycleBin),
-        SnapshotState::Unknown => return Verdict::Keep(Reason::UnknownState),
+    match state {
+        SnapshotState::Pending | SnapshotState::Completed | SnapshotState::Error => Ok(why),
+        SnapshotState::InRecycleBin => Err(Reason::InRecycleBin),
+        SnapshotState::Unknown => Err(Reason::UnknownState),
     }
-    if let Some(image) = inventory.in_use.get(&snapshot.id) {
-        return Verdict::Keep(Reason::InUse(image.clone()));
+}
+
+/// Why one goes of which [`is_due`] has said that it does.
+fn why(row: Row<'_>, run: &Run) -> Why {
+    match row.life() {
+        Life::Until(due) if due <= run.day() => Why::Due(due),
+        Life::Until(_) | Life::Undated | Life::Unreadable | Life::Forever => Why::Failed(run.day_of(row.started())),
     }
-    if inventory.locked.contains(&snapshot.id) {
-        return Verdict::Keep(Reason::Locked);
+}
+
+/// What holds a snapshot that is due.
+fn hold(id: &SnapshotId, state: SnapshotState, whence: &Whence, holds: &Holds, last_good: &LastGood) -> Option<Reason> {
+    if let Some(image) = holds.in_use.get(id) {
+        return Some(Reason::InUse(image.clone()));
     }
-    if snapshot.state == SnapshotState::Error {
-        return Verdict::Delete(why);
+    if holds.locked.contains(id) {
+        return Some(Reason::Locked);
     }
-    match last_good.holds(snapshot) {
-        Some(reason) => Verdict::Keep(reason),
-        None => Verdict::Delete(why),
+    if state == SnapshotState::Error {
+        return None;
     }
+    last_good.holds(id, whence)
 }
 
 /// What is held as a last good backup, and why: each volume's own, and what was taken together with it, for a set that
@@ -147,50 +246,40 @@ pub struct LastGood(BTreeMap<SnapshotId, Reason>);
 
 impl LastGood {
     /// Looks for each volume that is or may be enrolled.
-    pub fn of(inventory: &Inventory, backups: &Backups<'_>, run: &Run) -> Self {
+    pub fn of(backups: &Backups, holds: &Holds, run: &Run) -> Self {
         let mut held: BTreeMap<SnapshotId, Reason> = BTreeMap::new();
-        for origin in backups.volumes().filter(|(whence, _)| *whence != Whence::Unknown) {
-            let (whence, volume) = origin;
-            let reason = match is_enrolled(whence, volume, inventory, run) {
+        for (whence, volume, last) in backups.last_good().filter(|(whence, ..)| **whence != Whence::Unknown) {
+            let reason = match is_enrolled(whence, volume, holds, run) {
                 Enrolled::Yes => Reason::LastGood,
                 Enrolled::Perhaps(why) => Reason::LastGoodPerhaps(why),
                 Enrolled::No => continue,
             };
-            let Some(last) = backups.last_good(origin) else { continue };
-            let mut hold = |id: &SnapshotId| {
-                let known = held.entry(id.clone()).or_insert_with(|| reason.clone());
+            let set = last.is_good().then(|| last.taken_together()).into_iter().flatten();
+            for row in std::iter::once(last).chain(set).filter(|row| !row.stays()) {
+                let known = held.entry(row.id()).or_insert_with(|| reason.clone());
                 // what is certain goes before what may be
                 if reason == Reason::LastGood {
                     *known = Reason::LastGood;
-                }
-            };
-            hold(&last.id);
-            let run = last.tags.get(tags::BACKUP_RUN);
-            if run.is_some() && backups.is_good(last) {
-                let set = backups.set_of(last).into_iter().map(|member| (whence.clone(), member));
-                for member in set.collect::<Vec<_>>() {
-                    let of_run = |it: &&&Snapshot| it.tags.get(tags::BACKUP_RUN) == run;
-                    backups.of_volume(&member).iter().filter(of_run).for_each(|it| hold(&it.id));
                 }
             }
         }
         Self(held)
     }
 
-    fn holds(&self, snapshot: &Snapshot) -> Option<Reason> {
-        if backup::origin(snapshot).0 == Whence::Unknown {
+    fn holds(&self, id: &SnapshotId, whence: &Whence) -> Option<Reason> {
+        if *whence == Whence::Unknown {
             // copies of different volumes look alike then
             return Some(Reason::LastGoodPerhaps("its tags do not tell of which volume".to_owned()));
         }
-        self.0.get(&snapshot.id).cloned()
+        self.0.get(id).cloned()
     }
 }
 
-fn is_enrolled(whence: &Whence, volume: &VolumeId, inventory: &Inventory, run: &Run) -> Enrolled {
+fn is_enrolled(whence: &Whence, volume: &VolumeId, holds: &Holds, run: &Run) -> Enrolled {
     match whence {
-        Whence::From(region) if *region == run.region => inventory.enrolment.of_volume(volume),
-        Whence::Home => inventory.enrolment.of_volume(volume),
-        Whence::From(region) => match inventory.elsewhere.get(region) {
+        Whence::From(region) if *region == run.region => holds.enrolment.of_volume(volume),
+        Whence::Home => holds.enrolment.of_volume(volume),
+        Whence::From(region) => match holds.elsewhere.get(region) {
             Some(enrolment) => enrolment.of_volume(volume),
             None => Enrolled::Perhaps(format!("{region} did not say")),
         },

@@ -1,15 +1,18 @@
 //! One type per kind of id, so that a volume's id cannot be handed to what deletes snapshots.
+//!
+//! Ids of AWS are short enough to need no memory of their own: there may be half a million of them.
 
 use std::{fmt, str::FromStr};
 
 use serde::Serialize;
+use smol_str::SmolStr;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(SmolStr);
 
         impl $name {
             /// The id as AWS writes it.
@@ -18,7 +21,7 @@ macro_rules! id {
             }
         }
 
-        impl<T: Into<String>> From<T> for $name {
+        impl<T: Into<SmolStr>> From<T> for $name {
             fn from(id: T) -> Self {
                 Self(id.into())
             }
@@ -52,7 +55,7 @@ id!(
 /// An AWS region by its name, `us-east-1`. Well formed; whether AWS has such a region only AWS can tell.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Region(String);
+pub struct Region(SmolStr);
 
 impl Region {
     /// The name as AWS writes it.
@@ -75,7 +78,7 @@ impl FromStr for Region {
                     partition.len() >= 2 && words(partition) && rest.split('-').all(words)
                 })
         });
-        if well_formed { Ok(Self(name)) } else { Err(NotARegion(text.to_owned())) }
+        if well_formed { Ok(Self(name.into())) } else { Err(NotARegion(text.to_owned())) }
     }
 }
 

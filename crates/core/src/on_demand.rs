@@ -54,7 +54,7 @@ pub struct Inventory {
 /// the others are taken.
 pub fn plan(inventory: &Inventory, request: &Request, run: &Run, now: DateTime<Utc>) -> Plan<Take> {
     let run = &as_begun(&inventory.snapshots, request, run);
-    let mut plan = Plan { refusals: refuse(inventory, request, run), ..Plan::default() };
+    let mut plan = Plan { refusals: refuse(inventory, request, run), ..Plan::within(run.listed) };
     for instance in inventory.lacking.iter().filter(|instance| instance.is_there()) {
         plan.keep(&instance.id, Reason::LacksTags(request.selection.lacks(&instance.tags)));
     }
@@ -78,7 +78,7 @@ pub fn plan(inventory: &Inventory, request: &Request, run: &Run, now: DateTime<U
         instances.iter().flat_map(|instance| &instance.devices).map(|device| &device.volume).collect();
     let volumes: Vec<Volume> = inventory.volumes.iter().filter(|volume| theirs.contains(&volume.id)).cloned().collect();
     let backups = plan_backups(&instances, &volumes, &inventory.snapshots, run, &request.id);
-    plan.kept.extend(backups.kept);
+    plan.keep_also(backups.kept, backups.kept_unlisted);
     // while an instance is stopped its volumes do not change, in however many calls they are taken
     let is_to_tell = |kind: FindingKind| kind != FindingKind::NotConsistent || request.mode == Mode::AsIs;
     plan.findings.extend(backups.findings.into_iter().filter(|finding| is_to_tell(finding.kind)));

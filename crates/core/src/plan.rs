@@ -17,10 +17,16 @@ use crate::{
 pub struct Plan<A> {
     /// What to do, the most urgent first.
     pub actions: Vec<A>,
-    /// What to leave alone, and why.
+    /// What to leave alone, and why: the first ones.
     pub kept: Vec<Kept>,
+    /// How many more to leave alone, by the kind of reason.
+    pub kept_unlisted: BTreeMap<&'static str, usize>,
+    /// How many to leave alone, and how many to [`find`](Plan::find), one by one.
+    pub listed: usize,
     /// What the operator should know.
     pub findings: Vec<Finding>,
+    /// How much more the operator should know.
+    pub findings_unlisted: usize,
     /// Why the job refuses to do what it otherwise would: fails the run.
     pub refusals: Vec<Refusal>,
     /// Numbers worth watching over time, by their names as metrics.
@@ -32,7 +38,10 @@ impl<A> Default for Plan<A> {
         Self {
             actions: Vec::new(),
             kept: Vec::new(),
+            kept_unlisted: BTreeMap::new(),
+            listed: usize::MAX,
             findings: Vec::new(),
+            findings_unlisted: 0,
             refusals: Vec::new(),
             measures: BTreeMap::new(),
         }
@@ -40,9 +49,37 @@ impl<A> Default for Plan<A> {
 }
 
 impl<A> Plan<A> {
+    /// One that lists so many of what it leaves alone, and of what it finds, and counts the others.
+    pub fn within(listed: usize) -> Self {
+        Self { listed, ..Self::default() }
+    }
+
     /// Leaves a resource alone.
     pub fn keep(&mut self, resource: impl fmt::Display, reason: Reason) {
-        self.kept.push(Kept { resource: resource.to_string(), reason });
+        if self.kept.len() < self.listed {
+            self.kept.push(Kept { resource: resource.to_string(), reason });
+        } else {
+            *self.kept_unlisted.entry(reason.kind()).or_default() += 1;
+        }
+    }
+
+    /// Leaves alone what another plan does.
+    pub fn keep_also(&mut self, kept: Vec<Kept>, unlisted: BTreeMap<&'static str, usize>) {
+        for Kept { resource, reason } in kept {
+            self.keep(resource, reason);
+        }
+        for (kind, count) in unlisted {
+            *self.kept_unlisted.entry(kind).or_default() += count;
+        }
+    }
+
+    /// Tells the operator something of which there may be as much as there are snapshots.
+    pub fn find(&mut self, finding: Finding) {
+        if self.findings.len() < self.listed {
+            self.findings.push(finding);
+        } else {
+            self.findings_unlisted += 1;
+        }
     }
 }
 
@@ -419,6 +456,33 @@ mod tests {
         for (measure, value, unit) in [(Measure::Count(7), 7, "Count"), (Measure::Seconds(90), 90, "Seconds")] {
             assert_eq!((measure.value(), measure.unit()), (value, unit));
         }
+    }
+
+    #[test]
+    fn what_is_left_alone_beyond_the_limit_is_counted() {
+        let mut plan: Plan<String> = Plan::within(2);
+        plan.keep("a", Reason::Locked);
+        plan.keep_also(
+            vec![
+                Kept { resource: "b".to_owned(), reason: Reason::Gone },
+                Kept { resource: "c".to_owned(), reason: Reason::Gone },
+            ],
+            [("gone", 3), ("locked", 1)].into(),
+        );
+        plan.keep("d", Reason::Locked);
+        assert_eq!(plan.kept.iter().map(|kept| kept.resource.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(plan.kept_unlisted, [("gone", 4), ("locked", 2)].into());
+    }
+
+    #[test]
+    fn what_is_found_beyond_the_limit_is_counted() {
+        let mut plan: Plan<String> = Plan::within(2);
+        for resource in ["a", "b", "c", "d"] {
+            let (kind, text) = (FindingKind::Undated, || resource.to_owned());
+            plan.find(Finding { kind, resource: text(), what: text(), since: None, todo: text() });
+        }
+        assert_eq!(plan.findings.iter().map(|finding| finding.resource.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(plan.findings_unlisted, 2);
     }
 
     #[test]

@@ -82,13 +82,15 @@ pub struct Run {
     pub dry_run: bool,
     /// The settings.
     pub settings: Settings,
+    /// How many entries of each list are told one by one; of the others there is a count.
+    pub listed: usize,
 }
 
 impl Run {
     /// A run; of `instant` the whole seconds count, as in the tag `Backup_Run`.
     pub fn new(job: Job, region: Region, instant: DateTime<Utc>, settings: Settings) -> Self {
         let dry_run = settings.dry_run;
-        Self { job, region, instant: instant.trunc_subsecs(0), dry_run, settings }
+        Self { job, region, instant: instant.trunc_subsecs(0), dry_run, settings, listed: usize::MAX }
     }
 
     /// The day of the run.

@@ -3,7 +3,10 @@
 //! What the operator wrote is read here, once. A value that cannot be read is a [`TagError`] beside the policy, so that
 //! one bad tag never stops the other instances.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 
@@ -84,29 +87,55 @@ const MAX_KEY: usize = 128;
 /// The longest value of a tag, in characters.
 pub const MAX_VALUE: usize = 256;
 
-/// The tags of one resource.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tags(BTreeMap<String, String>);
+/// The tags of one resource, in one piece of memory: of whole lists they are most of what is held.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Tags {
+    /// Keys and values in turn, by key.
+    text: Box<str>,
+    /// Where each of them ends.
+    ends: Box<[usize]>,
+}
 
 impl Tags {
     /// The value of the tag `key`.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
+        self.iter().find_map(|(other, value)| (other == key).then_some(value))
     }
 
     /// Whether there is a tag `key`, even an empty one.
     pub fn has(&self, key: &str) -> bool {
-        self.0.contains_key(key)
+        self.get(key).is_some()
     }
 
     /// Sets a tag.
     pub fn set(&mut self, key: impl Into<String>, value: impl Into<String>) {
-        self.0.insert(key.into(), value.into());
+        let (key, value) = (key.into(), value.into());
+        let others = self.iter().filter(|(other, _)| *other != key);
+        let mut all: Vec<(&str, &str)> = others.chain([(key.as_str(), value.as_str())]).collect();
+        all.sort_unstable();
+        *self = Self::sorted(&all);
     }
 
     /// Every tag, by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+        let mut rest = &*self.text;
+        let mut begin = 0;
+        let mut part = move |end: usize| {
+            let (part, more) = rest.split_at(end - begin);
+            (rest, begin) = (more, end);
+            part
+        };
+        self.ends.as_chunks::<2>().0.iter().map(move |[key, value]| (part(*key), part(*value)))
+    }
+
+    /// Tags that are in the order of their keys, of each key one.
+    fn sorted(tags: &[(&str, &str)]) -> Self {
+        let parts = || tags.iter().flat_map(|(key, value)| [*key, *value]);
+        let ends = parts().scan(0, |end, part| {
+            *end += part.len();
+            Some(*end)
+        });
+        Self { text: parts().collect::<String>().into(), ends: ends.collect() }
     }
 
     /// These tags and, as far as AWS takes them, `others`: none that is reserved (`aws:`), too long, or past the
@@ -119,7 +148,7 @@ impl Tags {
                 && key.chars().count() <= MAX_KEY
                 && value.chars().count() <= MAX_VALUE
                 && !key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
-            if fits && self.0.len() < MAX_TAGS - to_come && !self.has(key) {
+            if fits && self.ends.len() / 2 < MAX_TAGS - to_come && !self.has(key) {
                 self.set(key, value);
             }
         }
@@ -129,7 +158,15 @@ impl Tags {
 
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Tags {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(tags: I) -> Self {
-        Self(tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+        let tags: BTreeMap<String, String> = tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        let sorted: Vec<(&str, &str)> = tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        Self::sorted(&sorted)
+    }
+}
+
+impl fmt::Debug for Tags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 

@@ -1,79 +1,141 @@
 //! Finds what is not protected as its tags promise.
 
+mod copies;
+mod deletions;
+mod instances;
 mod measures;
+mod primaries;
+mod volumes;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
+use self::{copies::Promises, deletions::Undated, instances::Instances, primaries::Primaries, volumes::Unprotected};
 use crate::{
-    backup::{Backups, home},
-    calendar,
-    copy::{Copies, is_live, primaries},
-    delete::{self, LastGood, Verdict},
-    ids::{Region, VolumeId},
-    inventory::{Device, Instance, Snapshot, SnapshotState, Volume},
+    backup::Backups,
+    copy::Copies,
+    delete::{self, Holds},
+    ids::Region,
+    inventory::{Instance, Snapshot, SnapshotState, Volume},
     notice::Notice,
     on_demand::restart,
-    plan::{Finding, FindingKind, Plan, Reason},
+    plan::{Finding, Plan},
     rds,
     run::Run,
-    tags::{self, BackupPolicy, Choice, DeleteOn},
+    tags::{BackupPolicy, Choice},
 };
 
-/// What the watcher reads.
-#[derive(Clone, Debug)]
-pub struct Inventory {
-    /// All instances of the region.
-    pub instances: Vec<Instance>,
-    /// All volumes of the region.
-    pub volumes: Vec<Volume>,
-    /// What the manager would read; its snapshots are all own ones, whoever made them.
-    pub deletion: delete::Inventory,
-    /// Of each destination the automated snapshots, or why they could not be read.
-    pub destinations: BTreeMap<Region, Result<Vec<Snapshot>, String>>,
-    /// The databases, or why they could not be read: that takes nothing from the rest.
-    pub rds: Result<rds::watch::Inventory, String>,
+/// What the watcher reads, page by page: first every instance, then every volume, then every snapshot. What cannot
+/// become a finding does not stay in memory, and of a snapshot only a few bytes do: which one is a good backup shows
+/// when all have come.
+pub struct Seen {
+    run: Run,
+    instances: Instances,
+    unprotected: Unprotected,
+    /// The automated snapshots, in the order in which they came.
+    backups: Backups,
+    primaries: Primaries,
+    promises: Promises,
+    undated: Undated,
+    /// What is certain.
+    findings: Vec<Finding>,
 }
 
-impl Default for Inventory {
-    fn default() -> Self {
+impl Seen {
+    /// Nothing yet.
+    pub fn new(run: &Run) -> Self {
         Self {
-            instances: Vec::new(),
-            volumes: Vec::new(),
-            deletion: delete::Inventory::default(),
-            destinations: BTreeMap::new(),
-            rds: Ok(rds::watch::Inventory::default()),
+            run: run.clone(),
+            instances: Instances::default(),
+            unprotected: Unprotected::default(),
+            backups: Backups::default(),
+            primaries: Primaries::default(),
+            promises: Promises::default(),
+            undated: Undated::default(),
+            findings: Vec::new(),
         }
+    }
+
+    /// A page of all instances of the region.
+    pub fn add_instances(&mut self, page: &[Instance]) {
+        let Run { region, settings, .. } = &self.run;
+        for instance in page {
+            let (policy, errors) = BackupPolicy::from_tags(&instance.tags, region, &settings.default_retention);
+            self.instances.add(instance, policy.backup);
+            if policy.backup == Choice::Yes {
+                self.promises.name(policy.copy_to);
+            }
+            if instance.is_there() {
+                self.findings.extend(restart::left_stopped(instance));
+                self.findings.extend(errors.iter().map(|error| Finding::unreadable(&instance.id, error)));
+            }
+        }
+    }
+
+    /// A page of all volumes of the region, once all instances are there.
+    pub fn add_volumes(&mut self, page: &[Volume]) {
+        for volume in page {
+            let error = Choice::from_tags(&volume.tags).1;
+            self.findings.extend(error.iter().map(|error| Finding::unreadable(&volume.id, error)));
+            self.instances.add_volume(volume);
+            if !volume.is_excluded() && !self.instances.speak_for(volume) && is_overdue(volume.created, &self.run) {
+                self.unprotected.add(volume);
+            }
+        }
+    }
+
+    /// A page of all own snapshots of the region, whoever made them, once all volumes are there.
+    pub fn add_snapshots(&mut self, page: &[Snapshot]) {
+        for snapshot in page {
+            let is_primary = snapshot.copy_of().is_none();
+            if is_primary && matches!(snapshot.state, SnapshotState::Pending | SnapshotState::Completed) {
+                self.unprotected.protect(&snapshot.volume_as_told);
+            }
+            if !snapshot.is_automated() {
+                continue;
+            }
+            delete::remember(snapshot, &mut self.backups, &self.run);
+            self.findings.extend(self.undated.add(snapshot));
+            if is_primary {
+                self.primaries.add(snapshot, &self.run);
+                self.promises.add(snapshot, &self.run, &mut self.findings);
+            }
+        }
+    }
+
+    /// The destinations in which copies are promised, by enrolled instances or by snapshots, and of which nothing has
+    /// been told yet.
+    pub fn unread(&self) -> BTreeSet<Region> {
+        self.promises.unread()
+    }
+
+    /// What is in a destination, or why that could not be read.
+    pub fn there(&mut self, region: Region, copies: Result<Copies, String>) {
+        self.promises.there(region, copies, &self.run);
+    }
+
+    /// The regions in which to ask whether a volume is still enrolled, as the manager does.
+    pub fn regions_to_ask(&self, holds: &Holds) -> BTreeSet<Region> {
+        delete::regions_in_doubt(&self.backups, holds, &self.run)
     }
 }
 
-/// The regions in which copies are promised, by enrolled instances or by snapshots.
-pub fn destinations(instances: &[Instance], snapshots: &[Snapshot], run: &Run) -> BTreeSet<Region> {
-    let of_instances =
-        instances.iter().map(|instance| policy(instance, run)).filter(|policy| policy.backup == Choice::Yes);
-    let of_snapshots = primaries(snapshots).flat_map(|primary| tags::destinations(&primary.tags, &run.region).0);
-    of_instances.flat_map(|policy| policy.copy_to).chain(of_snapshots).collect()
-}
-
-/// Plans the digest: one notice, where there is anything to say and a topic to say it to.
-pub fn plan(inventory: &Inventory, run: &Run) -> Plan<Notice> {
-    let watch = Watch {
-        inventory,
-        run,
-        backups: Backups::of(&inventory.deletion.snapshots),
-        volumes: inventory.volumes.iter().map(|volume| (&volume.id, volume)).collect(),
-    };
-    let mut findings = Vec::new();
-    watch.instances(&mut findings);
-    watch.volumes(&mut findings);
-    watch.primaries(&mut findings);
-    watch.copies(&mut findings);
-    watch.deletions(&mut findings);
-    findings.extend(rds::watch::findings(&inventory.rds, run));
+/// Plans the digest: one notice, where there is anything to say and a topic to say it to. Databases that could not be
+/// read take nothing from the rest.
+pub fn plan(seen: Seen, holds: &Holds, databases: &Result<rds::watch::Inventory, String>) -> Plan<Notice> {
+    let Seen { run, instances, unprotected, backups, primaries, promises, undated, mut findings } = seen;
+    let run = &run;
+    instances.find(&backups, run, &mut findings);
+    unprotected.find(&mut findings);
+    primaries.find(&backups, run, &mut findings);
+    promises.find(&mut findings);
+    deletions::find(&backups, holds, run, &mut findings);
+    undated.find(&mut findings);
+    findings.extend(rds::watch::findings(databases, run));
     findings.sort_by(|a, b| (a.kind, &a.resource, &a.what).cmp(&(b.kind, &b.resource, &b.what)));
-    let mut measures = watch.measures(&findings);
-    measures.extend(rds::watch::measures(&inventory.rds, run));
+    let mut measures = measures::measures(&instances, &backups, &findings, run);
+    measures.extend(rds::watch::measures(databases, run));
     let actions = match run.settings.alert_topic {
         Some(_) if !findings.is_empty() => vec![Notice::digest(&findings, run)],
         Some(_) | None => Vec::new(),
@@ -81,324 +143,9 @@ pub fn plan(inventory: &Inventory, run: &Run) -> Plan<Notice> {
     Plan { actions, findings, measures, ..Plan::default() }
 }
 
-fn policy(instance: &Instance, run: &Run) -> BackupPolicy {
-    BackupPolicy::from_tags(&instance.tags, &run.region, &run.settings.default_retention).0
-}
-
-/// A volume that is to be backed up.
-struct Promised<'a> {
-    device: &'a Device,
-    /// When its last good backup was taken.
-    good: Option<DateTime<Utc>>,
-    /// Since when it has waited for the next: that instant, or if there is no good one, since when it has been there.
-    since: DateTime<Utc>,
-}
-
-struct Watch<'a> {
-    inventory: &'a Inventory,
-    run: &'a Run,
-    backups: Backups<'a>,
-    volumes: BTreeMap<&'a VolumeId, &'a Volume>,
-}
-
-impl<'a> Watch<'a> {
-    /// Whether something that began then has had its time.
-    fn is_overdue(&self, since: DateTime<Utc>) -> bool {
-        self.run.instant - since > self.run.settings.rpo
-    }
-
-    fn is_due(&self, snapshot: &Snapshot) -> bool {
-        matches!(snapshot.delete_on(), DeleteOn::Day(day) if day <= self.run.day())
-    }
-
-    /// Instances that a run has stopped, enrolled ones without a recent good backup, and tags that cannot be read.
-    fn instances(&self, findings: &mut Vec<Finding>) {
-        for instance in self.inventory.instances.iter().filter(|instance| instance.is_there()) {
-            findings.extend(restart::left_stopped(instance));
-            let (policy, errors) =
-                BackupPolicy::from_tags(&instance.tags, &self.run.region, &self.run.settings.default_retention);
-            findings.extend(errors.iter().map(|error| Finding::unreadable(&instance.id, error)));
-            if policy.backup != Choice::Yes {
-                continue;
-            }
-            let lacking: Vec<Promised<'_>> =
-                self.promised_of(instance).filter(|promised| self.is_overdue(promised.since)).collect();
-            let Some(since) = lacking.iter().map(|it| it.since).min() else { continue };
-            let volumes: Vec<String> = lacking
-                .iter()
-                .map(|Promised { device, good, .. }| {
-                    let last = good
-                        .map_or_else(|| "never backed up".to_owned(), |good| format!("last on {}", tags::stamp(good)));
-                    format!("{} ({}) {last}", device.volume, device.name)
-                })
-                .collect();
-            findings.push(Finding {
-                kind: FindingKind::NoRecentBackup,
-                resource: instance.id.to_string(),
-                what: format!(
-                    "no good backup within {} hours: {}",
-                    self.run.settings.rpo.num_hours(),
-                    volumes.join(", ")
-                ),
-                since: Some(since),
-                todo: "look at the creator's last reports for this instance, and run it again".to_owned(),
-            });
-        }
-    }
-
-    /// The volumes of an enrolled instance that are to be backed up.
-    fn promised_of(&self, instance: &'a Instance) -> impl Iterator<Item = Promised<'a>> {
-        let volume_of = move |device: &Device| self.volumes.get(&device.volume).copied();
-        let devices = instance.devices.iter().filter(move |device| !volume_of(device).is_some_and(Volume::is_excluded));
-        devices.map(move |device| {
-            let good = self.backups.last_good_at(&home(&device.volume));
-            let made = volume_of(device).map(|volume| volume.created);
-            let since = good.or(device.attached).or(made).unwrap_or(instance.launched);
-            Promised { device, good, since }
-        })
-    }
-
-    /// Volumes that nobody protects and nobody left out.
-    fn volumes(&self, findings: &mut Vec<Finding>) {
-        let instances: BTreeMap<_, _> =
-            self.inventory.instances.iter().map(|it| (&it.id, policy(it, self.run).backup)).collect();
-        let with_snapshot: BTreeSet<&VolumeId> = self
-            .inventory
-            .deletion
-            .snapshots
-            .iter()
-            .filter(|snapshot| matches!(snapshot.state, SnapshotState::Pending | SnapshotState::Completed))
-            .filter(|snapshot| snapshot.copy_of().is_none())
-            .map(|snapshot| &snapshot.volume_as_told)
-            .collect();
-        for volume in &self.inventory.volumes {
-            findings
-                .extend(Choice::from_tags(&volume.tags).1.iter().map(|error| Finding::unreadable(&volume.id, error)));
-            // an enrolled instance's volumes are told of with the instance
-            let spoken_for = volume
-                .attached_to
-                .iter()
-                .any(|instance| matches!(instances.get(instance), Some(Choice::Yes | Choice::No)));
-            if volume.is_excluded()
-                || spoken_for
-                || with_snapshot.contains(&volume.id)
-                || !self.is_overdue(volume.created)
-            {
-                continue;
-            }
-            let (place, tag) = match volume.attached_to.first() {
-                Some(instance) => (format!("on {instance}"), format!("tag {instance} Backup=Yes")),
-                None => ("attached to no instance".to_owned(), "delete it if it is not needed".to_owned()),
-            };
-            findings.push(Finding {
-                kind: FindingKind::Unprotected,
-                resource: volume.id.to_string(),
-                what: format!("no snapshot at all; {place}"),
-                since: Some(volume.created),
-                todo: format!("{tag}, or tag the volume Backup=No to be asked no more"),
-            });
-        }
-    }
-
-    /// Primaries that failed, hang or lack a member, as long as they matter.
-    fn primaries(&self, findings: &mut Vec<Finding>) {
-        let mut sets_told = BTreeSet::new();
-        for snapshot in primaries(&self.inventory.deletion.snapshots) {
-            let volume = snapshot.volume();
-            let superseded = self.backups.last_good_at(&home(&volume)).is_some_and(|good| good > snapshot.taken());
-            let matters = !superseded || !self.is_overdue(snapshot.taken());
-            let finding = |kind, what: String, todo: &str| Finding {
-                kind,
-                resource: snapshot.id.to_string(),
-                what,
-                since: Some(snapshot.started),
-                todo: todo.to_owned(),
-            };
-            match snapshot.state {
-                SnapshotState::Error if matters => {
-                    let why = snapshot.message.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-                    let what = format!("snapshot of {volume} ended in error{why}");
-                    findings.push(finding(
-                        FindingKind::Failed,
-                        what,
-                        "nothing, the manager deletes it; if it comes again, look at the volume's KMS key",
-                    ));
-                }
-                SnapshotState::Pending if self.is_overdue(snapshot.started) => findings.push(finding(
-                    FindingKind::StuckPending,
-                    format!("snapshot of {volume} is still pending"),
-                    "look at its progress in EC2; a volume takes only five pending snapshots",
-                )),
-                // members that expire leave others behind that are held
-                SnapshotState::Completed if matters && !self.is_due(snapshot) => {
-                    let missing = self.backups.missing_from_set_of(snapshot);
-                    let set = [tags::SOURCE_INSTANCE_ID, tags::BACKUP_RUN, tags::BACKUP_REQUEST]
-                        .map(|key| snapshot.tags.get(key));
-                    if missing.is_empty() && self.backups.is_of_several_moments(snapshot) && sets_told.insert(set) {
-                        findings.push(finding(
-                            FindingKind::NotConsistent,
-                            format!("its set of {} was begun at different moments", set[0].unwrap_or_default()),
-                            "nothing if the volumes do not depend on each other; else see why the set was not taken at once",
-                        ));
-                    }
-                    if missing.is_empty() || self.is_in_progress(snapshot, &missing) || !sets_told.insert(set) {
-                        continue;
-                    }
-                    let missing: Vec<&str> = missing.iter().map(VolumeId::as_str).collect();
-                    let instance = set[0].unwrap_or("an unknown instance");
-                    findings.push(finding(
-                        FindingKind::IncompleteSet,
-                        format!("backup of {instance} lacks {}: it does not count as a good one", missing.join(", ")),
-                        "nothing if the next run succeeds; else look at the creator's report for these volumes",
-                    ));
-                }
-                SnapshotState::Error
-                | SnapshotState::Completed
-                | SnapshotState::Pending
-                | SnapshotState::InRecycleBin
-                | SnapshotState::Unknown => {}
-            }
-        }
-    }
-
-    fn is_in_progress(&self, snapshot: &Snapshot, missing: &[VolumeId]) -> bool {
-        missing.iter().any(|volume| {
-            self.backups.of_volume(&home(volume)).iter().any(|member| {
-                member.state == SnapshotState::Pending
-                    && member.taken() == snapshot.taken()
-                    && !self.is_overdue(member.started)
-            })
-        })
-    }
-
-    /// Copies that are not where the tags promise them, told once for each volume and destination.
-    fn copies(&self, findings: &mut Vec<Finding>) {
-        for (region, copies) in &self.inventory.destinations {
-            if let Err(cause) = copies {
-                findings.push(Finding {
-                    kind: FindingKind::DestinationUnknown,
-                    resource: region.to_string(),
-                    what: format!("copies there could not be looked at: {cause}"),
-                    since: None,
-                    todo: "check that the region exists, is enabled for the account, and answers".to_owned(),
-                });
-            }
-        }
-        let readable =
-            self.inventory.destinations.iter().filter_map(|(region, copies)| Some((region, copies.as_ref().ok()?)));
-        let destinations: BTreeMap<&Region, Copies<'_>> =
-            readable.map(|(region, there)| (region, Copies::among(there))).collect();
-        let mut wrong: BTreeMap<_, Vec<(&Snapshot, String)>> = BTreeMap::new();
-        for primary in primaries(&self.inventory.deletion.snapshots).filter(|it| it.state == SnapshotState::Completed) {
-            let (named, errors) = tags::destinations(&primary.tags, &self.run.region);
-            findings.extend(errors.iter().map(|error| Finding::unreadable(&primary.id, error)));
-            if self.is_due(primary) && !primary.is_kept_forever() {
-                continue;
-            }
-            for region in named {
-                let Some(there) = destinations.get(&region) else { continue };
-                if let Some((kind, why)) = self.what_is_wrong_with_copy(primary, there.of(primary)) {
-                    wrong.entry((kind, primary.volume(), region)).or_default().push((primary, why));
-                }
-            }
-        }
-        for ((kind, volume, region), mut primaries) in wrong {
-            primaries.sort_by_key(|(primary, _)| primary.taken());
-            let (Some((oldest, _)), Some((newest, why))) = (primaries.first(), primaries.last()) else { continue };
-            let more = match primaries.len() {
-                1 => String::new(),
-                count => format!(" (and {} older)", count - 1),
-            };
-            findings.push(Finding {
-                kind,
-                resource: volume.to_string(),
-                what: format!("{}{more} in {region}: {why}", newest.id),
-                since: Some(oldest.taken()),
-                todo: if kind == FindingKind::CopyFailed {
-                    "check the KMS key of the destination and who may use it"
-                } else {
-                    "look at the copier's last reports; AWS runs 20 copies at once into one region"
-                }
-                .to_owned(),
-            });
-        }
-    }
-
-    fn what_is_wrong_with_copy(&self, primary: &Snapshot, copies: &[&Snapshot]) -> Option<(FindingKind, String)> {
-        if copies.iter().any(|copy| copy.state == SnapshotState::Completed) {
-            return None;
-        }
-        if let Some(copy) = copies.iter().find(|copy| is_live(copy)) {
-            return self
-                .is_overdue(copy.started)
-                .then(|| (FindingKind::CopyStuck, format!("copy {} is still pending", copy.id)));
-        }
-        if let Some(copy) = copies.iter().rfind(|copy| copy.state == SnapshotState::Error) {
-            let why = copy.message.as_deref().unwrap_or("AWS does not say why");
-            return Some((FindingKind::CopyFailed, format!("copy {} ended in error: {why}", copy.id)));
-        }
-        self.is_overdue(primary.taken()).then(|| (FindingKind::CopyMissing, "there is no copy".to_owned()))
-    }
-
-    /// Snapshots that should be gone, and those of which that cannot be told.
-    fn deletions(&self, findings: &mut Vec<Finding>) {
-        let mut undated: BTreeMap<&str, Vec<&Snapshot>> = BTreeMap::new();
-        let last_good = LastGood::of(&self.inventory.deletion, &self.backups, self.run);
-        for snapshot in self.inventory.deletion.snapshots.iter().filter(|snapshot| snapshot.is_automated()) {
-            let verdict = delete::judge(snapshot, &self.inventory.deletion, &last_good, self.run);
-            let (due, why, todo) = match (snapshot.delete_on(), &verdict) {
-                (_, Verdict::Keep(Reason::KeepForever | Reason::InRecycleBin)) => continue,
-                (DeleteOn::Unsaid, _) => {
-                    let instance = snapshot.tags.get(tags::SOURCE_INSTANCE_ID).unwrap_or(snapshot.id.as_str());
-                    undated.entry(instance).or_default().push(snapshot);
-                    continue;
-                }
-                (DeleteOn::Unreadable(error), _) => {
-                    findings.push(Finding::unreadable(&snapshot.id, &error));
-                    continue;
-                }
-                // today's are the manager's business until the day is over
-                (DeleteOn::Day(due), _) if due >= self.run.day() => continue,
-                (DeleteOn::Day(due), Verdict::Delete(_)) => (
-                    due,
-                    format!("due since {due}, and nothing holds it"),
-                    "look at the manager's last reports: it did not run, failed, or its brake held",
-                ),
-                (DeleteOn::Day(due), Verdict::Keep(reason)) => (
-                    due,
-                    format!("due since {due}, but kept: {reason}"),
-                    if matches!(reason, Reason::LastGood | Reason::LastGoodPerhaps(_)) {
-                        "see why there is no newer good backup"
-                    } else {
-                        "release it if it is not needed, or tag it KeepForever"
-                    },
-                ),
-            };
-            findings.push(Finding {
-                kind: FindingKind::NotDeleted,
-                resource: snapshot.id.to_string(),
-                what: why,
-                since: Some(calendar::begin_of(due, self.run.settings.time_zone)),
-                todo: todo.to_owned(),
-            });
-        }
-        for (instance, mut snapshots) in undated {
-            snapshots.sort_by_key(|snapshot| snapshot.taken());
-            let (Some(oldest), Some(newest)) = (snapshots.first(), snapshots.last()) else { continue };
-            findings.push(Finding {
-                kind: FindingKind::Undated,
-                resource: instance.to_owned(),
-                what: match snapshots.len() {
-                    1 => format!("{} has no DeleteOn and will never expire", newest.id),
-                    count => {
-                        format!("{count} snapshots have no DeleteOn and will never expire, the newest {}", newest.id)
-                    }
-                },
-                since: Some(oldest.taken()),
-                todo: "correct the tag Retention of the instance, or tag them DeleteOn or KeepForever".to_owned(),
-            });
-        }
-    }
+/// Whether something that began then has had its time.
+fn is_overdue(since: DateTime<Utc>, run: &Run) -> bool {
+    run.instant - since > run.settings.rpo
 }
 
 #[cfg(test)]

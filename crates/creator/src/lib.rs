@@ -1,6 +1,7 @@
 //! Takes the primary snapshots of every enrolled instance; or of those that an operator asks for, now.
 
 mod on_demand;
+mod pages;
 mod restart;
 
 use snapkeeper_aws::{Aws, Kind, Taken};
@@ -8,20 +9,23 @@ use snapkeeper_core::{
     create::{self, Backup, Create, Inventory},
     inventory::Instance,
     on_demand::restart as restarts,
+    plan::Plan,
     tags::{self, Tags},
 };
 use snapkeeper_lambda::{Context, Outcome, Report, Told, apply};
 
 pub use crate::{on_demand::on_demand, restart::recover};
 
-/// Runs the creator once: for the request of the context, if there is one, else for its schedule.
+/// Runs the creator once: for the request of the context, if there is one, else for its schedule; page by page, if the run
+/// has several invocations.
 ///
 /// # Errors
 /// If the region could not be read as a whole: nothing was done.
 pub async fn run(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
-    match &context.request {
-        Some(request) => on_demand(aws, context, request).await,
-        None => scheduled(aws, context).await,
+    match (&context.request, &context.continuation) {
+        (Some(request), _) => on_demand(aws, context, request).await,
+        (None, Some(now)) => Box::pin(pages::by_pages(aws, context, now)).await,
+        (None, None) => scheduled(aws, context).await,
     }
 }
 
@@ -45,10 +49,15 @@ async fn scheduled(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
 async fn back_up(aws: &Aws, context: &Context, instances: Vec<Instance>) -> anyhow::Result<Report> {
     let inventory = Inventory {
         instances,
+        sharers: Vec::new(),
         volumes: aws.ec2.volumes_with_choice().await?,
         snapshots: aws.ec2.automated_snapshots().await?,
     };
     let plan = create::plan(&inventory, &context.run);
+    Ok(back_up_by(aws, context, plan).await)
+}
+
+async fn back_up_by(aws: &Aws, context: &Context, plan: Plan<Create>) -> Report {
     let report = apply(plan, context, async |action, outcome: &mut Outcome| match action {
         Create::Backup(backup) => take(aws, backup, outcome).await,
         Create::Date(date) => {
@@ -60,7 +69,7 @@ async fn back_up(aws: &Aws, context: &Context, instances: Vec<Instance>) -> anyh
             }
         }
     });
-    Ok(report.await)
+    report.await
 }
 
 /// Takes one backup. Where EC2 refuses a set because of one volume, the others are taken without it: together if EC2 says

@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use snapkeeper_core::{on_demand::Request, rds::announcement::Announcement, run::Run};
 use tokio::time::Instant;
 
-use crate::reach::Reach;
+use crate::{continuation::Continuation, reach::Reach};
 
 /// No action is begun when less than this is left: a creation without an answer may have to be looked for, made again and
 /// looked for again.
@@ -40,6 +40,9 @@ pub struct Context {
     /// What the message said that started the run, if one did, or what of it was not understood: a hint to the job that
     /// keeps shared snapshots.
     pub announced: Option<Result<Announcement, String>>,
+    /// Where the run goes on, if somebody invokes the job again as long as it asks for that: then it does no more at once
+    /// than is worth its time.
+    pub continuation: Option<Continuation>,
     /// Ends the run early.
     pub cancel: Cancel,
     /// When it began, as the clock says; in tests, the instant of the run.
@@ -57,6 +60,7 @@ impl Context {
             reach: Reach::default(),
             request: None,
             announced: None,
+            continuation: None,
             cancel: Cancel::default(),
             began,
         }

@@ -2,7 +2,8 @@
 //!
 //! Three shapes are understood: a schedule of `EventBridge` rules or of `EventBridge` Scheduler without an input of its own
 //! (`"detail-type": "Scheduled Event"`, with its `time`); an input of `EventBridge` Scheduler,
-//! `{"scheduled_time": "<aws.scheduler.scheduled-time>"}`; and a test from the console, `{}` or `{"dry_run": true}`. The
+//! `{"scheduled_time": "<aws.scheduler.scheduled-time>"}`, beside which a state machine puts where the run goes on,
+//! `"continuation": {}` at first; and a test from the console, `{}` or `{"dry_run": true}`. The
 //! creator also takes a request for snapshots of certain instances, `{"instances": ["i-…"]}`, from the console or beside
 //! the `scheduled_time`; and the rds-saver a message of SNS, `{"Records": [{"EventSource": "aws:sns", "Sns": {…}}]}`, that
 //! announces a shared snapshot, as of the instant at which it was published.
@@ -15,6 +16,8 @@ use snapkeeper_core::{
     rds::announcement::Announcement,
     run::Job,
 };
+
+use crate::continuation::Continuation;
 
 /// How far ahead of the clock a scheduled instant may lie. A schedule starts a run at its instant or later, never earlier,
 /// and the clocks of AWS differ by much less.
@@ -34,10 +37,15 @@ pub struct Event {
     pub request: Option<Request>,
     /// What a message of SNS announces, or what of it is not understood.
     pub announced: Option<Result<Announcement, String>>,
+    /// Where a run of several invocations goes on, if it is one.
+    pub continuation: Option<Continuation>,
 }
 
 /// The keys of a Scheduler input: the context attributes that Scheduler can fill in, and our own.
-const SCHEDULER_KEYS: [&str; 5] = ["scheduled_time", "schedule_arn", "execution_id", "attempt_number", "dry_run"];
+const SCHEDULER_KEYS: [&str; 6] =
+    ["scheduled_time", "schedule_arn", "execution_id", "attempt_number", "dry_run", CONTINUATION];
+/// Where a run of several invocations goes on.
+const CONTINUATION: &str = "continuation";
 /// Those in which one try may differ from the next.
 const OF_A_TRY: [&str; 3] = ["schedule_arn", "execution_id", "attempt_number"];
 
@@ -57,8 +65,12 @@ impl Event {
             if let Some(key) = Request::key_of(event) {
                 return Err(BadEvent::of_both(key));
             }
+            // nobody would read the answer and go on
+            if event.contains_key(CONTINUATION) {
+                return Err(BadEvent::new("it is a scheduled event of EventBridge, and has a continuation beside it"));
+            }
             let instant = Some(instant(event, "time")?);
-            return Ok(Self { instant, dry_run: dry_run(event)?, request: None, announced: None });
+            return Ok(Self { instant, ..Self::of_now(dry_run(event)?) });
         }
         if let Some(records) = event.get("Records") {
             return Ok(Self { dry_run: dry_run(event)?, ..read_message(records)? });
@@ -72,19 +84,28 @@ impl Event {
             return Err(BadEvent::new(format!("it has the key `{key}`")));
         }
         let instant = if scheduled { Some(instant(event, "scheduled_time")?) } else { None };
-        Ok(Self { instant, dry_run: dry_run(event)?, request: None, announced: None })
+        let continuation = event.get(CONTINUATION).map(Continuation::read).transpose().map_err(BadEvent::new)?;
+        Ok(Self { instant, continuation, ..Self::of_now(dry_run(event)?) })
+    }
+
+    /// A run of the present minute, with nothing else said.
+    fn of_now(dry_run: bool) -> Self {
+        Self { instant: None, dry_run, request: None, announced: None, continuation: None }
     }
 
     /// The same, if it is one for this job.
     ///
     /// # Errors
-    /// If it is a request, and the job is not the one that takes snapshots; or a message, and it is not the one that keeps
-    /// what is shared.
+    /// If it is a request, and the job is not the one that takes snapshots; a message, and it is not the one that keeps
+    /// what is shared; or a run that goes on, and the job does not.
     pub fn of(self, job: Job) -> Result<Self, BadEvent> {
         if self.request.is_some() && job != Job::Creator {
             return Err(BadEvent::new(format!(
                 "it is a request for snapshots, and this is the {job}: ask the creator"
             )));
+        }
+        if self.continuation.is_some() && !Job::OF_EC2.contains(&job) {
+            return Err(BadEvent::new(format!("it has a continuation, and the {job} does not go on: leave it away")));
         }
         if self.announced.is_some() && job != Job::RdsSaver {
             return Err(BadEvent::new(format!(
@@ -117,6 +138,9 @@ impl Event {
 /// Reads a request. Beside it may stand what Scheduler fills in: then the same event is the same request, whoever sends
 /// it again, and neither stops nor takes anything twice. Another one of the same instant is another request.
 fn read_request(event: &Map<String, Value>, invocation: &str) -> Result<Event, BadEvent> {
+    if event.contains_key(CONTINUATION) {
+        return Err(BadEvent::new("it is a request for snapshots, and has a continuation beside it"));
+    }
     let mut payload = event.clone();
     let (mut at, mut id) = (None, invocation.to_owned());
     if event.contains_key("scheduled_time") {
@@ -127,7 +151,8 @@ fn read_request(event: &Map<String, Value>, invocation: &str) -> Result<Event, B
         payload.remove("scheduled_time");
     }
     let request = Request::from_json(&Value::Object(payload), &id).map_err(|error| BadEvent::of_request(&error))?;
-    Ok(Event { instant: at, dry_run: request.dry_run, request: Some(request), announced: None })
+    let dry_run = request.dry_run;
+    Ok(Event { instant: at, request: Some(request), ..Event::of_now(dry_run) })
 }
 
 /// Reads a message of SNS (Lambda developer guide, "Using Lambda with Amazon SNS": one record an event). What it says may be
@@ -146,12 +171,7 @@ fn read_message(records: &Value) -> Result<Event, BadEvent> {
         Some(Value::String(text)) => Announcement::read(text),
         Some(_) | None => Err("there is no text in it".to_owned()),
     };
-    Ok(Event {
-        instant: Some(instant(message, "Timestamp")?),
-        dry_run: false,
-        request: None,
-        announced: Some(announced),
-    })
+    Ok(Event { instant: Some(instant(message, "Timestamp")?), announced: Some(announced), ..Event::of_now(false) })
 }
 
 /// What tells a text from all others, in 32 digits: FNV-1a, of 128 bits. Nobody is kept out by it, so it need not stand

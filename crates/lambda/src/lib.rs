@@ -7,6 +7,7 @@
 mod apply;
 pub mod clock;
 mod context;
+mod continuation;
 pub mod environment;
 mod event;
 mod heartbeat;
@@ -18,12 +19,13 @@ mod report;
 mod serve;
 
 pub use crate::{
-    apply::{Outcome, apply, planned},
+    apply::{AFTER_A_CUT, Outcome, Share, apply, apply_share, planned},
     context::{Began, Cancel, Context, Deadline, Progress},
+    continuation::Continuation,
     event::{BadEvent, Event},
     perform::perform,
     reach::Reach,
-    report::{Report, Step, Told},
+    report::{Counts, Report, Step, Told},
     serve::serve,
 };
 /// What ends a Lambda function: the Runtime API cannot be reached.

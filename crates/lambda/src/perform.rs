@@ -26,9 +26,13 @@ pub async fn perform<A, E: std::fmt::Display>(
     // the monitoring waits for
     let is_awaited = !run.dry_run && context.request.is_none();
     let heartbeat = Heartbeat::new(run.settings.heartbeat_url.as_ref().filter(|_| is_awaited), &context.reach);
-    heartbeat.tell(Beat::Start, None).await;
+    let before = context.continuation.clone().unwrap_or_default();
+    if before.is_first() {
+        heartbeat.tell(Beat::Start, None).await;
+    }
     let failed = |cause: String| {
         let mut report = Report::of(run);
+        report.began_nothing = true;
         report.failed.push(Told::new(&run.region, cause));
         report
     };
@@ -38,10 +42,14 @@ pub async fn perform<A, E: std::fmt::Display>(
         Some(Err(error)) => failed(format!("{error:#}")),
         None => failed("the deadline came before everything was read: nothing was done".to_owned()),
     };
+    report.failed_before = before.failed;
     report.count();
+    // only the last invocation knows how the run went, and one that began nothing is tried again by whoever invoked it
+    let is_last = report.continuation.is_none() && !(report.began_nothing && context.continuation.is_some());
     let beat = if report.succeeded() { Beat::Success } else { Beat::Failure };
+    let beat = is_last.then_some(beat);
     let news = news(&report, context);
-    let (untold, _) = tokio::join!(
+    let (untold, ()) = tokio::join!(
         async {
             let mut untold = Vec::new();
             for (topic, notice) in &news {
@@ -55,9 +63,17 @@ pub async fn perform<A, E: std::fmt::Display>(
             }
             untold
         },
-        context.deadline.for_telling(heartbeat.tell(beat, Some(&report))),
+        async {
+            if let Some(beat) = beat {
+                context.deadline.for_telling(heartbeat.tell(beat, Some(&report))).await;
+            }
+        },
     );
     report.failed.extend(untold);
+    let failed = !report.succeeded();
+    if let Some(next) = &mut report.continuation {
+        next.failed = failed;
+    }
     report.calls = calls.take();
     report.duration = begun.elapsed();
     report.count();

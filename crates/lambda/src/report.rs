@@ -13,6 +13,8 @@ use snapkeeper_core::{
     sync::{SyncResult, Synced},
 };
 
+use crate::continuation::Continuation;
+
 /// What became of one run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -53,9 +55,27 @@ pub struct Report {
     /// How long the run took.
     #[serde(rename = "duration_ms", serialize_with = "in_milliseconds")]
     pub duration: Duration,
+    /// Where the run goes on, if it does: whoever invoked the job is to do so again, with this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<Continuation>,
+    /// How many entries a list may have. Of the others there is a count.
+    #[serde(skip)]
+    pub(crate) listed: usize,
+    /// What stands in no list.
+    #[serde(skip)]
+    pub(crate) unlisted: Counts,
+    /// What was made by actions that stand in no list.
+    #[serde(skip)]
+    pub(crate) unlisted_made: usize,
+    /// Whether something failed in an earlier invocation of the run.
+    #[serde(skip)]
+    pub(crate) failed_before: bool,
+    /// Whether the job ended before it had a plan.
+    #[serde(skip)]
+    pub(crate) began_nothing: bool,
 }
 
-/// How long the lists of a report are.
+/// How long the lists of a report are, or would be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// What a dry run would do.
@@ -136,14 +156,24 @@ impl Report {
             measures: BTreeMap::new(),
             calls: BTreeMap::new(),
             duration: Duration::ZERO,
+            continuation: None,
+            listed: run.listed,
+            unlisted: Counts::default(),
+            unlisted_made: 0,
+            failed_before: false,
+            began_nothing: false,
         }
     }
 
-    /// Adds what was left alone.
-    pub(crate) fn keep(&mut self, kept: Vec<Kept>) {
+    /// Adds what was left alone, and how much that the plan does not list, by reason.
+    pub(crate) fn keep(&mut self, kept: Vec<Kept>, unlisted: BTreeMap<&'static str, usize>) {
         for Kept { resource, reason } in kept {
             *self.kept_by_reason.entry(reason.kind()).or_default() += 1;
-            self.kept.push(Told::new(resource, reason));
+            self.unlisted.kept += append(&mut self.kept, [Told::new(resource, reason)], self.listed);
+        }
+        for (reason, count) in unlisted {
+            *self.kept_by_reason.entry(reason).or_default() += count;
+            self.unlisted.kept += count;
         }
     }
 
@@ -164,39 +194,68 @@ impl Report {
 
     /// Adds what else the run did.
     pub fn add(&mut self, other: Self) {
+        let made = self.made() + other.made();
         for (reason, count) in other.kept_by_reason {
             *self.kept_by_reason.entry(reason).or_default() += count;
         }
-        self.planned.extend(other.planned);
-        self.applied.extend(other.applied);
-        self.failed.extend(other.failed);
-        self.unfinished.extend(other.unfinished);
-        self.findings.extend(other.findings);
-        self.kept.extend(other.kept);
+        let (listed, unlisted) = (self.listed, &mut self.unlisted);
+        unlisted.planned += other.unlisted.planned + append(&mut self.planned, other.planned, listed);
+        unlisted.applied += other.unlisted.applied + append(&mut self.applied, other.applied, listed);
+        unlisted.failed += other.unlisted.failed + append(&mut self.failed, other.failed, listed);
+        unlisted.unfinished += other.unlisted.unfinished + append(&mut self.unfinished, other.unfinished, listed);
+        unlisted.findings += other.unlisted.findings + append(&mut self.findings, other.findings, listed);
+        unlisted.kept += other.unlisted.kept + append(&mut self.kept, other.kept, listed);
+        self.unlisted_made = 0;
+        self.unlisted_made = made - self.made();
         self.results.extend(other.results);
         self.measures.extend(other.measures);
+        if other.continuation.is_some() {
+            self.continuation = other.continuation;
+        }
     }
 
-    /// Whether the run did what it is for. What a creator leaves over is lost if the event is not tried again: the next run
-    /// is another. What a watcher leaves over is its digest, and nobody has heard of what it found. The others go on in the
-    /// next run.
+    /// How many snapshots or copies were made.
+    pub(crate) fn made(&self) -> usize {
+        self.unlisted_made + self.applied.iter().map(|step| step.made.len()).sum::<usize>()
+    }
+
+    /// Whether anything is left over.
+    pub fn is_unfinished(&self) -> bool {
+        !self.unfinished.is_empty() || self.unlisted.unfinished > 0
+    }
+
+    /// Whether the job ended in an error before it had a plan, so that nothing was done: it is to be tried again as it was.
+    pub fn began_nothing(&self) -> bool {
+        self.began_nothing
+    }
+
+    /// Whether the run did what it is for, so far, in this invocation and in those before.
     pub fn succeeded(&self) -> bool {
+        !self.failed_before && self.went_well()
+    }
+
+    /// The same of this invocation alone. What a creator leaves over is lost if nobody goes on and the event is not tried
+    /// again: the next run is another. What a watcher leaves over is its digest, and nobody has heard of what it found. The
+    /// others go on in the next run.
+    pub(crate) fn went_well(&self) -> bool {
         let goes_on = match self.job {
             Job::Creator | Job::Watcher => false,
             Job::Copier | Job::Manager | Job::RdsSharer | Job::RdsSaver | Job::Syncer => true,
         };
-        self.failed.is_empty() && (goes_on || self.unfinished.is_empty())
+        let is_left = self.is_unfinished() && self.continuation.is_none();
+        self.failed.is_empty() && self.unlisted.failed == 0 && (goes_on || !is_left)
     }
 
-    /// Counts the lists.
+    /// Counts the lists, and what stands in none.
     pub(crate) fn count(&mut self) {
+        let Counts { planned, applied, failed, unfinished, findings, kept } = self.unlisted;
         self.counts = Counts {
-            planned: self.planned.len(),
-            applied: self.applied.len(),
-            failed: self.failed.len(),
-            unfinished: self.unfinished.len(),
-            findings: self.findings.len(),
-            kept: self.kept.len(),
+            planned: planned + self.planned.len(),
+            applied: applied + self.applied.len(),
+            failed: failed + self.failed.len(),
+            unfinished: unfinished + self.unfinished.len(),
+            findings: findings + self.findings.len(),
+            kept: kept + self.kept.len(),
         };
     }
 
@@ -228,25 +287,44 @@ impl Report {
         report
     }
 
-    /// The news that the run failed; `None` if it did not.
+    /// The news that the run failed, from the first of its invocations that does, and once more from the last one: the
+    /// first news may have been lost, and more may have failed since.
     pub fn failure_notice(&self) -> Option<Notice> {
-        if self.succeeded() {
+        if self.succeeded() || (self.failed_before && self.continuation.is_some()) {
             return None;
         }
-        let counts = [(self.failed.len(), "failed"), (self.unfinished.len(), "unfinished")];
+        let failed = self.failed.len() + self.unlisted.failed;
+        let unfinished = self.unfinished.len() + self.unlisted.unfinished;
+        let counts = [(failed, "failed"), (unfinished, "unfinished")];
         let told = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
         let told = told.collect::<Vec<_>>().join(", ");
+        let told = if told.is_empty() { "in earlier invocations" } else { told.as_str() };
         let subject = format!("Snapkeeper {}: {} failed ({told})", self.region, self.job);
         let run = self.run.to_rfc3339_opts(SecondsFormat::Secs, true);
         let mut lines = vec![format!("Run {run}: {}.", self.summary())];
-        for (heading, list) in [("Failed", &self.failed), ("Unfinished", &self.unfinished)] {
+        if self.failed_before {
+            let here = if self.went_well() { "" } else { "in this invocation, and " };
+            let told = "in earlier invocations of this run: the log has their reports";
+            lines.push(format!("It failed {here}{told}."));
+        }
+        for (heading, list, all) in [("Failed", &self.failed, failed), ("Unfinished", &self.unfinished, unfinished)] {
             if !list.is_empty() {
                 lines.push(format!("\n{heading}"));
                 lines.extend(list.iter().map(|Told { resource, cause }| format!("- {resource}: {cause}")));
             }
+            if all > list.len() {
+                lines.push(format!("- and {} more", all - list.len()));
+            }
         }
         Some(Notice::new(&subject, lines))
     }
+}
+
+/// Adds entries to a list as long as it has fewer than `listed`. Returns how many were left out.
+fn append<T>(list: &mut Vec<T>, entries: impl IntoIterator<Item = T>, listed: usize) -> usize {
+    let mut entries = entries.into_iter();
+    list.extend(entries.by_ref().take(listed.saturating_sub(list.len())));
+    entries.count()
 }
 
 fn in_seconds<S: Serializer>(instant: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -325,6 +403,69 @@ mod tests {
             serde_json::json!({"region": "us-west-2", "source": "ami-1", "resource": "ami-2", "state": "in_sync"});
         assert_eq!(told["results"][0], serde_json::json!({"name": "sync_web", "synced": [one], "errors": []}));
         assert_eq!(report.cut_to(1).results.len(), 1);
+    }
+
+    #[test]
+    fn a_list_ends_where_it_is_told_to_and_the_counts_go_on() {
+        let report = |listed: usize, entries: usize| {
+            let mut report = Report::of(&Run { listed, ..run() });
+            let step = Step::new("i-1", "act", vec!["snap-1".to_owned(), "snap-2".to_owned()]);
+            report.unlisted.applied = append(&mut report.applied, vec![step; entries], listed);
+            report.unlisted_made = 2 * report.unlisted.applied;
+            report.unlisted.failed = append(&mut report.failed, vec![Told::new("i-1", "no"); entries], listed);
+            report
+        };
+        let mut sum = report(3, 2);
+        sum.add(report(3, 5));
+        sum.count();
+        assert_eq!((sum.applied.len(), sum.counts.applied, sum.made()), (3, 7, 14));
+        assert_eq!((sum.failed.len(), sum.counts.failed), (3, 7));
+        assert_eq!(sum.summary(), "watcher in us-east-1: 7 done, 7 failed");
+        let notice = sum.failure_notice().unwrap();
+        assert_eq!(notice.subject, "Snapkeeper us-east-1: watcher failed (7 failed)");
+        assert!(notice.body.contains("- i-1: no\n- and 4 more"), "{}", notice.body);
+    }
+
+    #[test]
+    fn what_somebody_goes_on_with_is_no_failure_and_a_failure_is_told_at_once() {
+        let mut report = Report::of(&Run { job: Job::Creator, ..run() });
+        report.unfinished.push(Told::new("i-1", "left for the next invocation"));
+        assert!(!report.succeeded());
+        report.continuation = Some(Continuation::default().next(None, Duration::from_secs(7)));
+        assert!(report.succeeded() && report.failure_notice().is_none());
+        report.failed.push(Told::new("i-2", "no"));
+        assert!(!report.succeeded() && report.failure_notice().is_some());
+        report.failed_before = true;
+        assert!(!report.succeeded() && report.failure_notice().is_none());
+        report.failed.clear();
+        assert!(!report.succeeded() && report.went_well());
+        assert!(serde_json::to_value(Report::of(&run())).unwrap().get("continuation").is_none());
+        let told = serde_json::to_value(&report).unwrap();
+        let expected = serde_json::json!({"invocations": 1, "failed": false, "wait_seconds": 7});
+        assert_eq!(told["continuation"], expected);
+    }
+
+    #[test]
+    fn the_last_invocation_tells_once_more_what_failed_in_the_run() {
+        let last = || Report { failed_before: true, ..Report::of(&Run { job: Job::Manager, ..run() }) };
+        let notice = last().failure_notice().unwrap();
+        assert_eq!(notice.subject, "Snapkeeper us-east-1: manager failed (in earlier invocations)");
+        let told = "\nIt failed in earlier invocations of this run: the log has their reports.";
+        assert!(notice.body.contains(told), "{}", notice.body);
+
+        let mut failed = last();
+        failed.failed.push(Told::new("snap-2", "no"));
+        failed.count();
+        let notice = failed.failure_notice().unwrap();
+        assert_eq!(notice.subject, "Snapkeeper us-east-1: manager failed (1 failed)");
+        let told = "\nIt failed in this invocation, and in earlier invocations of this run: ";
+        assert!(notice.body.contains(told) && notice.body.contains("- snap-2: no"), "{}", notice.body);
+
+        failed.continuation = Some(Continuation::default());
+        assert!(failed.failure_notice().is_none(), "it was told, and will be");
+        failed.failed_before = false;
+        let notice = failed.failure_notice().unwrap();
+        assert!(!notice.body.contains("earlier"), "{}", notice.body);
     }
 
     #[test]

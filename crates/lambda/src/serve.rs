@@ -11,7 +11,11 @@ use snapkeeper_core::{
     run::{Job, Run},
     settings::{Settings, TopicArn},
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::{
     clock,
@@ -44,8 +48,8 @@ where
     C: std::error::Error + Send + Sync + 'static,
     E: std::fmt::Display,
 {
-    let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,snapkeeper=info"));
-    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(level).init();
+    let told = tracing_subscriber::fmt::layer().json().flatten_event(true);
+    tracing_subscriber::registry().with(told).with(log_level()).init();
     let calls = Calls::default();
     let ready = async {
         let settings = Settings::from_variables(environment::variables())?;
@@ -74,18 +78,28 @@ where
             };
             let mut settings = settings.clone();
             settings.dry_run |= asked.dry_run;
+            // the mail about a request tells of all that was taken
+            let listed = if asked.request.is_some() { usize::MAX } else { LISTED };
             let context = Context {
                 deadline,
                 began: Began::at(now),
                 announced: asked.announced,
                 request: asked.request,
-                ..Context::new(Run::new(job, region.clone(), instant, settings))
+                continuation: asked.continuation,
+                ..Context::new(Run { listed, ..Run::new(job, region.clone(), instant, settings) })
             };
             let report = perform(aws, &context, calls, run, publish).await;
             tell(&report, &context)
         })
     }))
     .await
+}
+
+/// Which targets log what: as `RUST_LOG` says, if it can be read.
+fn log_level() -> Targets {
+    let said = std::env::var("RUST_LOG").ok().filter(|said| !said.is_empty());
+    said.and_then(|said| said.parse().ok())
+        .unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN).with_target("snapkeeper", LevelFilter::INFO))
 }
 
 /// Tells that an event was refused: of one that nobody waits for, nobody would hear otherwise.
@@ -104,10 +118,11 @@ async fn publish_all<A, E: std::fmt::Display>(
     }
 }
 
-/// Logs the report and makes it the result: an error if the run failed, so that alarms and retries see it.
+/// Logs the report and makes it the result: an error if the run failed, so that alarms and retries see it. A run that
+/// somebody goes on with fails at its end: here it is an error only if nothing was begun, and trying again is all there is.
 fn tell(report: &Report, context: &Context) -> Result<Value, Diagnostic> {
     let shown = shown(report).map_err(|error| failure("Report", error.to_string()))?;
-    let level = if report.succeeded() { "INFO" } else { "ERROR" };
+    let level = if report.went_well() { "INFO" } else { "ERROR" };
     let now = clock::now();
     let logged = json!({"timestamp": now, "level": level, "message": report.summary(), "report": shown});
     // the alarms wait for the scheduled run, whatever else was asked for by hand
@@ -117,10 +132,12 @@ fn tell(report: &Report, context: &Context) -> Result<Value, Diagnostic> {
         let told = writeln!(std::io::stdout().lock(), "{line}");
         told.unwrap_or_else(|error| tracing::warn!(%error, "a line was not written"));
     }
-    if report.succeeded() {
-        return Ok(shown);
-    }
-    Err(run_failed(report, &shown))
+    result(report, context, shown)
+}
+
+fn result(report: &Report, context: &Context, shown: Value) -> Result<Value, Diagnostic> {
+    let goes_on = context.continuation.is_some() && !report.began_nothing();
+    if report.succeeded() || goes_on { Ok(shown) } else { Err(run_failed(report, &shown)) }
 }
 
 fn run_failed(report: &Report, shown: &Value) -> Diagnostic {
@@ -129,11 +146,14 @@ fn run_failed(report: &Report, shown: &Value) -> Diagnostic {
     failure("RunFailed", format!("{}{first}. Report: {shown}", report.summary()))
 }
 
-/// The report with as much of each list as may be shown.
+/// The report with as much of each list as may be shown, and whether the run succeeded so far.
 fn shown(report: &Report) -> serde_json::Result<Value> {
     let mut listed = LISTED;
     loop {
-        let shown = serde_json::to_value(report.cut_to(listed))?;
+        let mut shown = serde_json::to_value(report.cut_to(listed))?;
+        if let Value::Object(parts) = &mut shown {
+            parts.insert("succeeded".to_owned(), Value::Bool(report.succeeded()));
+        }
         if listed == 0 || length_in_an_error(&shown) <= LARGEST {
             return Ok(shown);
         }
@@ -155,7 +175,10 @@ mod tests {
     use snapkeeper_core::plan::{Finding, FindingKind};
 
     use super::*;
-    use crate::report::{Step, Told};
+    use crate::{
+        continuation::Continuation,
+        report::{Step, Told},
+    };
 
     /// A report with so many entries in every list, each text of them this one.
     fn report(entries: usize, text: &str) -> Report {
@@ -187,6 +210,23 @@ mod tests {
         let Diagnostic { error_type, error_message } = run_failed(&report, &shown);
         let posted = json!({"errorType": error_type, "errorMessage": error_message}).to_string();
         assert!(posted.len() <= 240_000, "{} bytes", posted.len());
+    }
+
+    #[test]
+    fn with_a_continuation_the_report_is_the_result_unless_nothing_was_begun() {
+        let report = |failed: usize, began_nothing: bool| Report { began_nothing, ..self::report(failed, "i-1") };
+        let result = |report: &Report, continuation: Option<Continuation>| {
+            let instant = "2026-11-21T05:00:00Z".parse().unwrap();
+            let run = Run::new(Job::Creator, "us-east-1".parse().unwrap(), instant, Settings::default());
+            let context = Context { continuation, ..Context::new(run) };
+            result(report, &context, shown(report).unwrap()).map_err(|error| error.error_type)
+        };
+        let first = || Some(Continuation::default());
+        assert_eq!(result(&report(0, false), None).unwrap()["succeeded"], true);
+        assert_eq!(result(&report(0, false), first()).unwrap()["succeeded"], true);
+        assert_eq!(result(&report(1, false), None), Err("RunFailed".to_owned()));
+        assert_eq!(result(&report(1, false), first()).unwrap()["succeeded"], false);
+        assert_eq!(result(&report(1, true), first()), Err("RunFailed".to_owned()));
     }
 
     #[test]

@@ -13,11 +13,11 @@ use snapkeeper_lambda::{Context, Outcome, Report, apply};
 /// If the region could not be read as a whole: nothing was done. Another region that cannot be read fails in the report.
 pub async fn run(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
     let mut inventory = Inventory {
-        shared: aws.rds.shared_snapshots().await?,
-        manual: aws.rds.manual_snapshots().await?,
+        shared: aws.rds().shared_snapshots().await?,
+        manual: aws.rds().manual_snapshots().await?,
         elsewhere: BTreeMap::new(),
         announced: context.announced.clone(),
-        quotas: BTreeMap::from([(aws.region().clone(), aws.rds.quotas().await)]),
+        quotas: BTreeMap::from([(aws.region().clone(), aws.rds().quotas().await)]),
     };
     let others = context.run.settings.failsafe.copy_to.iter().filter(|region| *region != aws.region());
     for region in others {

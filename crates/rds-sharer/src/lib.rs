@@ -19,7 +19,7 @@ use snapkeeper_lambda::{Context, Outcome, Report, apply};
 /// # Errors
 /// If the region could not be read as a whole: nothing was done.
 pub async fn run(aws: &Aws, context: &Context) -> anyhow::Result<Report> {
-    let rds = &aws.rds;
+    let rds = aws.rds();
     let (databases, automated) = (rds.databases().await?, rds.automated_snapshots().await?);
     let manual = rds.manual_snapshots().await?;
     let shared_with = rds.shared_with(&share::to_look_at(&manual)).await?;
@@ -72,7 +72,7 @@ async fn announce(
     outcome.done();
     // what is shared was read just before
     let Some(arn) = arns.get(snapshot) else { return };
-    match aws.rds.mark_announced(arn, context.run.instant).await {
+    match aws.rds().mark_announced(arn, context.run.instant).await {
         Ok(()) => {}
         Err(error) if error.kind == Kind::NotFound => outcome.kept(snapshot, "gone meanwhile"),
         Err(error) => outcome.failed(snapshot, format!("announced, but not marked so: {error}")),

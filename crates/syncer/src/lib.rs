@@ -72,7 +72,7 @@ fn refused(error: anyhow::Error, context: &Context) -> anyhow::Result<Report> {
 /// The jobs that tags of the home region ask for. What of it cannot be read fails in the report, and stops no other.
 async fn by_tags(aws: &Aws, context: &Context, report: &mut Report) -> Vec<SyncJob> {
     let (images, databases) =
-        (aws.ec2.images_with_identifier().await, aws.rds.databases_with_tag(tags::BACKUP_SYNC).await);
+        (aws.ec2.images_with_identifier().await, aws.rds().databases_with_tag(tags::BACKUP_SYNC).await);
     let errors = [images.as_ref().err(), databases.as_ref().err()];
     report.failed.extend(errors.into_iter().flatten().map(|error| Told::new(&context.run.region, error)));
     let (jobs, findings) = tagged::jobs(&images.unwrap_or_default(), &databases.unwrap_or_default(), &context.run);

@@ -68,7 +68,7 @@ async fn carry_out(aws: &Aws, context: &Context, plan: Plan<SyncSnapshot>) -> Re
 
 /// What a job must know.
 async fn observe(aws: &Aws, job: &SyncJob) -> Result<Inventory, Error> {
-    let automated = aws.rds.automated_snapshots().await?;
+    let automated = aws.rds().automated_snapshots().await?;
     let mut destinations = BTreeMap::new();
     for region in &job.destinations {
         let there = aws.rds_in(region).manual_snapshots().await.map_err(|error| error.to_string());

@@ -30,7 +30,10 @@ async fn a_throttled_call_is_repeated_until_it_passes() {
             let (scene, report) = struck(fault).await;
             let what = format!("{action} throttled {times} times");
             assert!(report.succeeded(), "{what}: {:?}", report.failed);
-            assert_eq!(calls_of(&report, action), calls + u64::from(times), "{what}");
+            // a volume alone on its instance may be taken by the other action while the one is throttled
+            let by_the_other =
+                if action == "CreateSnapshot" { calls_of(&report, "CreateSnapshots").saturating_sub(1) } else { 0 };
+            assert_eq!(calls_of(&report, action) + by_the_other, calls + u64::from(times), "{what}");
             check(&scene, &what);
         }
     }

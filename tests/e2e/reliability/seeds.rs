@@ -14,7 +14,7 @@ use super::{count_of_seeds, cut_down, say};
 const SEEDS: u64 = 60;
 
 /// The fingerprints of the logs of some seeds, the same on every machine.
-const PINNED: [(u64, u64); 3] = [(1, 0xa9dd_7b09_cb15_a516), (2, 0x9773_e609_07aa_8214), (3, 0x1e0f_f465_96eb_bbfd)];
+const PINNED: [(u64, u64); 3] = [(1, 0x66ef_6bac_a7ed_d0ba), (2, 0xd1c0_2a59_8995_82ca), (3, 0x4389_e5e7_ae7a_3845)];
 
 /// `RELIABILITY_SEEDS` says how many seeds.
 #[test]

@@ -24,6 +24,7 @@ use crate::{
     call::Twice,
     error::{Error, Kind},
     presign::Presign,
+    rates::Pass,
 };
 
 /// What was taken of a backup.
@@ -55,36 +56,9 @@ impl Ec2 {
             backup.members.iter().filter(|volume| !is_there(volume)).cloned().collect()
         };
         let made = self.create_once_for_certain(
-            async || {
-                if let [volume] = backup.members.as_slice() {
-                    let call = self
-                        .client
-                        .create_snapshot()
-                        .volume_id(volume.as_str())
-                        .description(backup.description())
-                        .tag_specifications(snapshot_tags(&backup.tags));
-                    let made = self.caller.call("CreateSnapshot", Twice::Harmful, || call.clone().send()).await?;
-                    named("CreateSnapshot", made.snapshot_id.map(|id| (volume.clone(), SnapshotId::from(id))))
-                } else {
-                    let excluded: Vec<String> = backup.excluded_data().iter().map(ToString::to_string).collect();
-                    let instance = InstanceSpecification::builder()
-                        .instance_id(backup.instance.as_str())
-                        .exclude_boot_volume(backup.excludes_boot())
-                        .set_exclude_data_volume_ids((!excluded.is_empty()).then_some(excluded))
-                        .build();
-                    let call = self
-                        .client
-                        .create_snapshots()
-                        .instance_specification(instance)
-                        .description(backup.description())
-                        .tag_specifications(snapshot_tags(&backup.tags));
-                    let made = self.caller.call("CreateSnapshots", Twice::Harmful, || call.clone().send()).await?;
-                    let made = made.snapshots().iter().filter_map(|it| {
-                        let volume = VolumeId::from(it.volume_id().unwrap_or_default());
-                        Some((volume, SnapshotId::from(it.snapshot_id()?)))
-                    });
-                    named("CreateSnapshots", made)
-                }
+            async || match backup.members.as_slice() {
+                [volume] => self.take_one(backup, volume).await,
+                _ => self.take_set(self.caller.pass("CreateSnapshots").await, backup).await,
             },
             async || {
                 let wanted = [tags::BACKUP_RUN, tags::SOURCE_INSTANCE_ID]
@@ -107,6 +81,78 @@ impl Ec2 {
                 Taken { made: found.into_iter().map(|it| (it.volume(), it.id)).collect(), missing }
             }
         })
+    }
+
+    /// Takes the only member. Where it is all that its instance has, the action that takes sets takes the same, and has a
+    /// token bucket of its own: whichever has a token first is called.
+    async fn take_one(&self, backup: &Backup, volume: &VolumeId) -> Result<Vec<(VolumeId, SnapshotId)>, Error> {
+        let is_whole_instance = !backup.excludes_boot() && backup.excluded_data().is_empty();
+        let pass = if is_whole_instance {
+            self.caller.pass_either("CreateSnapshot", "CreateSnapshots").await
+        } else {
+            self.caller.pass("CreateSnapshot").await
+        };
+        if pass.action == "CreateSnapshot" {
+            return self.take_volume(pass, backup, volume).await;
+        }
+        let mut made = match self.take_set(pass, backup).await {
+            Ok(made) => made,
+            // nothing happened, perhaps for a reason that lies in the instance: the volume is asked for itself
+            Err(error) if matches!(error.kind, Kind::Busy | Kind::NotFound | Kind::Refused | Kind::Denied) => {
+                Vec::new()
+            }
+            Err(error) => return Err(error),
+        };
+        // it may have been detached meanwhile
+        if made.iter().all(|(taken, _)| taken != volume) {
+            let pass = self.caller.pass("CreateSnapshot").await;
+            match self.take_volume(pass, backup, volume).await {
+                Ok(taken) => made.extend(taken),
+                // another one is in its place, and has been taken
+                Err(error) if error.kind == Kind::NotFound && !made.is_empty() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(made)
+    }
+
+    /// One attempt at one volume.
+    async fn take_volume(
+        &self,
+        pass: Pass,
+        backup: &Backup,
+        volume: &VolumeId,
+    ) -> Result<Vec<(VolumeId, SnapshotId)>, Error> {
+        let call = self
+            .client
+            .create_snapshot()
+            .volume_id(volume.as_str())
+            .description(backup.description())
+            .tag_specifications(snapshot_tags(&backup.tags));
+        let made = self.caller.call_with(pass, Twice::Harmful, || call.clone().send()).await?;
+        named("CreateSnapshot", made.snapshot_id.map(|id| (volume.clone(), SnapshotId::from(id))))
+    }
+
+    /// One attempt at all volumes of the instance but those that the backup leaves out.
+    async fn take_set(&self, pass: Pass, backup: &Backup) -> Result<Vec<(VolumeId, SnapshotId)>, Error> {
+        let excluded: Vec<String> = backup.excluded_data().iter().map(ToString::to_string).collect();
+        let instance = InstanceSpecification::builder()
+            .instance_id(backup.instance.as_str())
+            .exclude_boot_volume(backup.excludes_boot())
+            .set_exclude_data_volume_ids((!excluded.is_empty()).then_some(excluded))
+            .build();
+        let call = self
+            .client
+            .create_snapshots()
+            .instance_specification(instance)
+            .description(backup.description())
+            .tag_specifications(snapshot_tags(&backup.tags));
+        let made = self.caller.call_with(pass, Twice::Harmful, || call.clone().send()).await?;
+        let made = made.snapshots().iter().filter_map(|it| {
+            let volume = VolumeId::from(it.volume_id().unwrap_or_default());
+            Some((volume, SnapshotId::from(it.snapshot_id()?)))
+        });
+        named("CreateSnapshots", made)
     }
 
     /// Copies a snapshot into this region.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{Filter, LockState};
+use futures::{TryStreamExt, stream::LocalBoxStream};
 use snapkeeper_core::{
     enrolment::Enrolment,
     ids::{ImageId, InstanceId, SnapshotId},
@@ -15,7 +16,11 @@ use snapkeeper_core::{
 };
 
 use super::{Ec2, convert, filter, filters};
-use crate::{call::Twice, error::Error, pages::pages};
+use crate::{
+    call::Twice,
+    error::Error,
+    pages::{by_page, pages},
+};
 
 /// The largest page that EC2 gives.
 pub(super) const PAGE: i32 = 1000;
@@ -23,20 +28,9 @@ pub(super) const PAGE: i32 = 1000;
 pub(super) const MAX_VALUES: usize = 200;
 
 impl Ec2 {
-    /// Every instance of the region.
-    ///
-    /// # Errors
-    /// If any page could not be read.
-    pub async fn instances(&self) -> Result<Vec<Instance>, Error> {
-        self.instances_where(Vec::new()).await
-    }
-
-    /// The instances that have a tag `Backup`, whatever it says.
-    ///
-    /// # Errors
-    /// If any page could not be read.
-    pub async fn instances_with_choice(&self) -> Result<Vec<Instance>, Error> {
-        self.instances_where(with_tag(tags::BACKUP)).await
+    /// Every instance of the region, page by page.
+    pub fn all_instances_by_page(&self) -> LocalBoxStream<'_, Result<Vec<Instance>, Error>> {
+        self.instances_by_page(Vec::new())
     }
 
     /// The instances that have a tag `Backup`, whatever it says, or the mark of those that we have stopped.
@@ -100,22 +94,25 @@ impl Ec2 {
     }
 
     async fn instances_where(&self, filters: Vec<Filter>) -> Result<Vec<Instance>, Error> {
+        self.instances_by_page(filters).try_concat().await
+    }
+
+    fn instances_by_page(&self, filters: Vec<Filter>) -> LocalBoxStream<'_, Result<Vec<Instance>, Error>> {
         let call =
             self.client.describe_instances().max_results(PAGE).set_filters((!filters.is_empty()).then_some(filters));
-        pages("DescribeInstances", async |token| {
-            let page = self
-                .caller
-                .call("DescribeInstances", Twice::Harmless, || call.clone().set_next_token(token.clone()).send())
-                .await?;
-            let instances = page
-                .reservations()
-                .iter()
-                .flat_map(aws_sdk_ec2::types::Reservation::instances)
-                .filter_map(convert::instance)
-                .collect();
-            Ok((instances, page.next_token))
+        by_page("DescribeInstances", move |token| {
+            let call = call.clone().set_next_token(token);
+            async move {
+                let page = self.caller.call("DescribeInstances", Twice::Harmless, || call.clone().send()).await?;
+                let instances = page
+                    .reservations()
+                    .iter()
+                    .flat_map(aws_sdk_ec2::types::Reservation::instances)
+                    .filter_map(convert::instance)
+                    .collect();
+                Ok((instances, page.next_token))
+            }
         })
-        .await
     }
 
     /// The enrolled volumes of the region.
@@ -123,15 +120,21 @@ impl Ec2 {
     /// # Errors
     /// If any page could not be read.
     pub async fn enrolment(&self) -> Result<Enrolment, Error> {
-        Ok(Enrolment::of(&self.instances_with_choice().await?, &self.volumes_with_choice().await?))
+        let mut enrolment = Enrolment::default();
+        let mut instances = self.instances_by_page(with_tag(tags::BACKUP));
+        while let Some(page) = instances.try_next().await? {
+            enrolment.add_instances(&page);
+        }
+        let mut volumes = self.volumes_by_page(with_tag(tags::BACKUP));
+        while let Some(page) = volumes.try_next().await? {
+            enrolment.add_volumes(&page);
+        }
+        Ok(enrolment)
     }
 
-    /// Every volume of the region.
-    ///
-    /// # Errors
-    /// If any page could not be read.
-    pub async fn volumes(&self) -> Result<Vec<Volume>, Error> {
-        self.volumes_where(Vec::new()).await
+    /// Every volume of the region, page by page.
+    pub fn all_volumes_by_page(&self) -> LocalBoxStream<'_, Result<Vec<Volume>, Error>> {
+        self.volumes_by_page(Vec::new())
     }
 
     /// The volumes that have a tag `Backup`, whatever it says.
@@ -142,25 +145,25 @@ impl Ec2 {
         self.volumes_where(with_tag(tags::BACKUP)).await
     }
 
-    async fn volumes_where(&self, filters: Vec<Filter>) -> Result<Vec<Volume>, Error> {
-        let call =
-            self.client.describe_volumes().max_results(PAGE).set_filters((!filters.is_empty()).then_some(filters));
-        pages("DescribeVolumes", async |token| {
-            let page = self
-                .caller
-                .call("DescribeVolumes", Twice::Harmless, || call.clone().set_next_token(token.clone()).send())
-                .await?;
-            Ok((page.volumes().iter().filter_map(convert::volume).collect(), page.next_token))
-        })
-        .await
+    pub(super) async fn volumes_where(&self, filters: Vec<Filter>) -> Result<Vec<Volume>, Error> {
+        self.volumes_by_page(filters).try_concat().await
     }
 
-    /// Every snapshot that the account owns here, whoever made it.
-    ///
-    /// # Errors
-    /// If any page could not be read.
-    pub async fn own_snapshots(&self) -> Result<Vec<Snapshot>, Error> {
-        self.snapshots_where(Vec::new()).await
+    fn volumes_by_page(&self, filters: Vec<Filter>) -> LocalBoxStream<'_, Result<Vec<Volume>, Error>> {
+        let call =
+            self.client.describe_volumes().max_results(PAGE).set_filters((!filters.is_empty()).then_some(filters));
+        by_page("DescribeVolumes", move |token| {
+            let call = call.clone().set_next_token(token);
+            async move {
+                let page = self.caller.call("DescribeVolumes", Twice::Harmless, || call.clone().send()).await?;
+                Ok((page.volumes().iter().filter_map(convert::volume).collect(), page.next_token))
+            }
+        })
+    }
+
+    /// Every snapshot that the account owns here, whoever made it, page by page.
+    pub fn own_snapshots_by_page(&self) -> LocalBoxStream<'_, Result<Vec<Snapshot>, Error>> {
+        self.snapshots_by_page(Vec::new())
     }
 
     /// The snapshots that Snapkeeper made, primaries and copies.
@@ -168,16 +171,31 @@ impl Ec2 {
     /// # Errors
     /// If any page could not be read.
     pub async fn automated_snapshots(&self) -> Result<Vec<Snapshot>, Error> {
-        self.snapshots_where(filters([(tag(tags::TYPE), tags::AUTOMATED.to_owned())].into())).await
+        self.automated_snapshots_by_page().try_concat().await
     }
 
-    /// The snapshots that Snapkeeper made and that are completed.
-    ///
-    /// # Errors
-    /// If any page could not be read.
-    pub async fn completed_automated_snapshots(&self) -> Result<Vec<Snapshot>, Error> {
-        let wanted = [(tag(tags::TYPE), tags::AUTOMATED.to_owned()), ("status".to_owned(), "completed".to_owned())];
-        self.snapshots_where(filters(wanted.into())).await
+    /// The same, page by page.
+    pub fn automated_snapshots_by_page(&self) -> LocalBoxStream<'_, Result<Vec<Snapshot>, Error>> {
+        self.snapshots_by_page(filters([(tag(tags::TYPE), tags::AUTOMATED.to_owned())].into()))
+    }
+
+    /// The snapshots that Snapkeeper made, that are completed, and that name regions for copies, page by page.
+    pub fn snapshots_to_copy_by_page(&self) -> LocalBoxStream<'_, Result<Vec<Snapshot>, Error>> {
+        let wanted = [
+            (tag(tags::TYPE), tags::AUTOMATED.to_owned()),
+            ("status".to_owned(), "completed".to_owned()),
+            ("tag-key".to_owned(), tags::COPY_DEST.to_owned()),
+        ];
+        self.snapshots_by_page(filters(wanted.into()))
+    }
+
+    /// The copies that Snapkeeper made, page by page.
+    pub(super) fn copies_by_page(&self) -> LocalBoxStream<'_, Result<Vec<Snapshot>, Error>> {
+        let wanted = [
+            (tag(tags::TYPE), tags::AUTOMATED.to_owned()),
+            ("tag-key".to_owned(), tags::SOURCE_SNAPSHOT_ID.to_owned()),
+        ];
+        self.snapshots_by_page(filters(wanted.into()))
     }
 
     /// The snapshots that Snapkeeper made with all of these tags.
@@ -187,20 +205,23 @@ impl Ec2 {
     }
 
     pub(super) async fn snapshots_where(&self, filters: Vec<Filter>) -> Result<Vec<Snapshot>, Error> {
+        self.snapshots_by_page(filters).try_concat().await
+    }
+
+    fn snapshots_by_page(&self, filters: Vec<Filter>) -> LocalBoxStream<'_, Result<Vec<Snapshot>, Error>> {
         let call = self
             .client
             .describe_snapshots()
             .owner_ids("self")
             .max_results(PAGE)
             .set_filters((!filters.is_empty()).then_some(filters));
-        pages("DescribeSnapshots", async |token| {
-            let page = self
-                .caller
-                .call("DescribeSnapshots", Twice::Harmless, || call.clone().set_next_token(token.clone()).send())
-                .await?;
-            Ok((page.snapshots().iter().filter_map(convert::snapshot).collect(), page.next_token))
+        by_page("DescribeSnapshots", move |token| {
+            let call = call.clone().set_next_token(token);
+            async move {
+                let page = self.caller.call("DescribeSnapshots", Twice::Harmless, || call.clone().send()).await?;
+                Ok((page.snapshots().iter().filter_map(convert::snapshot).collect(), page.next_token))
+            }
         })
-        .await
     }
 
     /// Whether the operator holds a snapshot now: by `KeepForever` or by a lock.
@@ -251,7 +272,7 @@ impl Ec2 {
     }
 }
 
-fn tag(key: &str) -> String {
+pub(super) fn tag(key: &str) -> String {
     format!("tag:{key}")
 }
 

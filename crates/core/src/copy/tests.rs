@@ -1,4 +1,6 @@
-use super::*;
+mod pages;
+
+use super::{reference::Inventory, *};
 use crate::{
     fixtures::{automated, by_hand, region, run},
     inventory::SnapshotState::{Completed, Error, InRecycleBin, Pending, Unknown},
@@ -38,6 +40,19 @@ impl Snapshot {
 fn inventory(snapshots: Vec<Snapshot>, ireland: Vec<Snapshot>, oregon: Vec<Snapshot>) -> Inventory {
     let destinations = BTreeMap::from([(region(IRELAND), Ok(ireland)), (region(OREGON), Ok(oregon))]);
     Inventory { snapshots, destinations }
+}
+
+/// The plan of one page.
+fn plan(inventory: &Inventory, run: &Run) -> Plan<Copy> {
+    let mut found = Found::new(run);
+    found.add(inventory.snapshots.clone());
+    for (region, there) in &inventory.destinations {
+        found.there(region.clone(), there.clone().map(|there| there.iter().collect()));
+    }
+    found.settle();
+    let folded = super::plan(found);
+    assert_eq!(folded, reference::plan(inventory, run));
+    folded
 }
 
 /// The plan in one line for each thing that it says.
@@ -190,7 +205,7 @@ fn a_copy_has_every_tag_that_its_later_life_needs() {
     ]
     .into_iter()
     .collect();
-    assert_eq!(copy.tags, expected);
+    assert_eq!(*copy.tags, expected);
     assert_eq!(
         (copy.source.as_str(), copy.volume.as_str(), copy.from.as_str(), copy.to.as_str()),
         ("snap-p", "vol-a", "us-east-1", IRELAND)
@@ -309,8 +324,17 @@ fn the_regions_to_read_are_those_that_primaries_name() {
         yesterday().tagged(COPY_DEST, "ap-south-1").made_copy_of("snap-q", OREGON),
         yesterday().untagged(COPY_DEST),
     ];
-    let named: Vec<Region> = destinations(&snapshots, &run(RUN)).into_iter().collect();
-    assert_eq!(named, [region(IRELAND), region(OREGON)]);
+    let run = run(RUN);
+    let mut found = Found::new(&run);
+    found.add(snapshots.to_vec());
+    assert_eq!(found.unread().into_iter().collect::<Vec<_>>(), [region(IRELAND), region(OREGON)]);
+    assert_eq!(found.unread(), reference::destinations(&snapshots, &run));
+    // what has been told of once is not to be read again, even if it could not be
+    found.there(region(IRELAND), Err("timed out".to_owned()));
+    found.there(region(OREGON), Ok(Copies::default()));
+    found.settle();
+    found.add(vec![yesterday()]);
+    assert_eq!(found.unread(), BTreeSet::new());
 }
 
 /// Each try leaves a snapshot in `error` behind.

@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 
 use super::Date;
 use crate::{
-    backup::{Backups, home},
+    backup::{Backups, Life, home},
     calendar::Unit,
     ids::{InstanceId, SnapshotId, VolumeId},
     inventory::{Instance, Snapshot},
@@ -20,7 +20,7 @@ use crate::{
 /// The region's automated snapshots, seen from this run.
 pub(super) struct Existing<'a> {
     run: &'a Run,
-    pub(super) backups: Backups<'a>,
+    pub(super) backups: Backups,
     /// The volumes that this run has taken already.
     pub(super) of_this_run: BTreeSet<VolumeId>,
     undated: BTreeMap<InstanceId, Vec<&'a Snapshot>>,
@@ -70,18 +70,18 @@ impl<'a> Existing<'a> {
         count: NonZeroU16,
         dated: &BTreeMap<SnapshotId, NaiveDate>,
     ) -> bool {
-        self.backups.of_volume(&home(volume)).iter().any(|other| {
+        self.backups.of_volume(&home(volume)).any(|other| {
             let taken = self.run.day_of(other.taken());
-            let lives_until = |until: NaiveDate| match (dated.get(&other.id).copied(), other.delete_on()) {
-                (Some(date), _) | (None, DeleteOn::Day(date)) => date >= until,
+            let lives_until = |until: NaiveDate| match (dated.get(&other.id()).copied(), other.life()) {
+                (_, Life::Forever) | (None, Life::Unreadable) => true,
+                (Some(date), _) | (None, Life::Until(date)) => date >= until,
                 // it is dated after this one, and then has this one to go by
-                (None, DeleteOn::Unsaid) => false,
-                (None, DeleteOn::Unreadable(_)) => true,
+                (None, Life::Undated) => false,
             };
-            !except.contains(&&other.id)
-                && unit.same(taken, day)
-                && (other.is_kept_forever() || lives_until(unit.after(taken, count.get())))
-                && self.backups.is_good(other)
+            unit.same(taken, day)
+                && !except.contains(&&other.id())
+                && lives_until(unit.after(taken, count.get()))
+                && other.is_good()
         })
     }
 
@@ -120,9 +120,9 @@ impl<'a> Existing<'a> {
 /// What the enrolled instances ask for that have a volume together with others.
 pub(super) type Sharers = BTreeMap<VolumeId, Vec<BackupPolicy>>;
 
-pub(super) fn sharers(instances: &[Instance], run: &Run) -> Sharers {
+pub(super) fn sharers<'a>(instances: impl IntoIterator<Item = &'a Instance>, run: &Run) -> Sharers {
     let mut sharers = Sharers::new();
-    for instance in instances.iter().filter(|instance| instance.is_there()) {
+    for instance in instances.into_iter().filter(|instance| instance.is_there()) {
         let policy = BackupPolicy::from_tags(&instance.tags, &run.region, &run.settings.default_retention).0;
         if policy.backup == Choice::Yes {
             for device in &instance.devices {

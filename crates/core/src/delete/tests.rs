@@ -9,8 +9,35 @@ use crate::{
 };
 
 mod anything;
+mod reference;
+mod same;
 
 const RUN: &str = "2026-11-21T06:00:00Z";
+
+/// What the manager reads, all at once.
+#[derive(Clone, Debug, Default)]
+struct Inventory {
+    snapshots: Vec<Snapshot>,
+    enrolment: Enrolment,
+    elsewhere: BTreeMap<Region, Enrolment>,
+    in_use: BTreeMap<SnapshotId, ImageId>,
+    locked: BTreeSet<SnapshotId>,
+}
+
+impl Inventory {
+    fn holds(&self) -> Holds {
+        let Self { enrolment, elsewhere, in_use, locked, .. } = self.clone();
+        Holds { enrolment, elsewhere, in_use, locked }
+    }
+}
+
+fn plan(inventory: &Inventory, run: &Run) -> Plan<DeleteSnapshot> {
+    super::plan(Found::of(&inventory.snapshots, run), &inventory.holds(), run)
+}
+
+fn regions_to_ask(inventory: &Inventory, run: &Run) -> BTreeSet<Region> {
+    super::regions_to_ask(&Found::of(&inventory.snapshots, run), &inventory.holds(), run)
+}
 
 /// `vol-a` and `vol-b` on `i-1`.
 fn enrolled() -> Enrolment {
@@ -80,6 +107,16 @@ fn its_own_tags_and_state_decide_first() {
         assert_eq!(fates(&plan)["snap-x"], fate, "{tags:?}");
         assert_eq!(plan.findings.len(), usize::from(fate == "unreadable_date"), "{tags:?}");
     }
+}
+
+#[test]
+fn of_many_dates_that_cannot_be_read_the_first_are_told_and_the_others_counted() {
+    let unreadable = |number: usize| automated(&format!("snap-{number:04}"), "vol-a", "2026-11-01").until("soon");
+    let inventory = Inventory { snapshots: (0..1_000).map(unreadable).collect(), ..Inventory::default() };
+    let plan = plan(&inventory, &Run { listed: 100, ..run(RUN) });
+    assert_eq!((plan.findings.len(), plan.findings_unlisted), (100, 900));
+    assert_eq!(plan.findings[99].resource, "snap-0099");
+    assert_eq!((plan.kept.len(), plan.kept_unlisted["unreadable_date"]), (100, 900));
 }
 
 /// Five of them stop the backups of their volume, however long they were to be kept.

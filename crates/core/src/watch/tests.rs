@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+
+use self::reference::Inventory;
 use super::*;
 use crate::{
     enrolment::Enrolment,
@@ -6,16 +9,34 @@ use crate::{
         InstanceState,
         SnapshotState::{Error, InRecycleBin, Pending},
     },
+    plan::FindingKind,
     tags::{BACKUP, BACKUP_REQUEST, COPY_DEST, DELETE_ON, RETENTION, SOURCE_DEVICES, STOPPED, TYPE},
 };
 
 mod copies;
 mod deletions;
 mod measures;
+mod pages;
+mod reference;
 
 /// Four hours after the creator's run of that day. The RPO is 30 hours.
 const RUN: &str = "2026-11-21T09:00:00Z";
 const YES: (&str, &str) = (BACKUP, "Yes");
+
+/// The plan of one page each.
+fn plan(inventory: &Inventory, run: &Run) -> Plan<Notice> {
+    let mut seen = Seen::new(run);
+    seen.add_instances(&inventory.instances);
+    seen.add_volumes(&inventory.volumes);
+    seen.add_snapshots(&inventory.snapshots);
+    assert_eq!(seen.unread(), reference::destinations(&inventory.instances, &inventory.snapshots, run));
+    for (region, there) in &inventory.destinations {
+        seen.there(region.clone(), there.clone());
+    }
+    let folded = super::plan(seen, &inventory.holds, &inventory.rds);
+    assert_eq!(folded, reference::plan(inventory, run));
+    folded
+}
 
 /// `i-1` with `vol-a`, and good backups of today and yesterday.
 fn healthy() -> Inventory {
@@ -28,13 +49,10 @@ fn of(volumes: &[&str], snapshots: Vec<Snapshot>) -> Inventory {
         if snapshot.tags.has(DELETE_ON) || !snapshot.is_automated() { snapshot } else { snapshot.until("2027-11-21") }
     };
     let instances = vec![instance("i-1", volumes, &[YES])];
-    let deletion = delete::Inventory {
-        snapshots: snapshots.into_iter().map(date).collect(),
-        enrolment: Enrolment::of(&instances, &[]),
-        ..delete::Inventory::default()
-    };
+    let snapshots = snapshots.into_iter().map(date).collect();
+    let holds = delete::Holds { enrolment: Enrolment::of(&instances, &[]), ..delete::Holds::default() };
     let volumes = volumes.iter().map(|id| volume(id, &[]).on("i-1")).collect();
-    Inventory { instances, volumes, deletion, ..Inventory::default() }
+    Inventory { instances, volumes, snapshots, holds, ..Inventory::default() }
 }
 
 /// What is found, `Kind resource: what`.

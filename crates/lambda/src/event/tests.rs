@@ -12,7 +12,7 @@ fn check(event: &str, expected: Result<(Option<&str>, bool), &str>) {
     match expected {
         Ok((instant, dry_run)) => {
             let instant = instant.map(|instant| instant.parse().unwrap());
-            assert_eq!(read, Ok(Event { instant, dry_run, request: None, announced: None }), "{event}");
+            assert_eq!(read, Ok(Event { instant, ..Event::of_now(dry_run) }), "{event}");
         }
         Err(part) => {
             let error = read.expect_err(event).to_string();
@@ -44,6 +44,23 @@ fn three_shapes_are_understood() {
 }
 
 #[test]
+fn a_run_that_goes_on_says_where_and_is_one_of_the_jobs_that_do() {
+    let at = "2026-11-21T05:00:00Z";
+    let read = |continuation: Value| {
+        Event::read(&json!({"scheduled_time": at, "dry_run": true, "continuation": continuation}), INVOCATION)
+    };
+    let first = read(json!({})).unwrap();
+    assert_eq!((first.instant, first.dry_run), (Some(at.parse().unwrap()), true));
+    assert_eq!(first.continuation, Some(Continuation::default()));
+    let next = first.continuation.unwrap().next(Some("page 2".to_owned()), std::time::Duration::from_secs(20));
+    assert_eq!(read(serde_json::to_value(&next).unwrap()).unwrap().continuation, Some(next));
+    for job in Job::ALL {
+        let told = read(json!({})).unwrap().of(job).map_err(|error| error.to_string());
+        assert_eq!(told.is_ok(), Job::OF_EC2.contains(&job), "{told:?}");
+    }
+}
+
+#[test]
 fn anything_else_is_named_in_the_error() {
     check("null", Err("it is null"));
     check("[]", Err("it is []"));
@@ -68,6 +85,17 @@ fn anything_else_is_named_in_the_error() {
             check(&event.to_string(), Err(expected.as_str()));
         }
     }
+    check(r#"{"scheduled_time": "2026-11-21T05:00:00Z", "continuation": {"page": 2}}"#, Err("the key `page`"));
+    check(r#"{"scheduled_time": "2026-11-21T05:00:00Z", "continuation": null}"#, Err("its continuation is null"));
+    check(r#"{"continuation": {}}"#, Err("the key `continuation`"));
+    check(
+        r#"{"detail-type": "Scheduled Event", "source": "aws.events", "time": "2026-11-21T05:00:00Z", "continuation": {}}"#,
+        Err("has a continuation beside it"),
+    );
+    check(
+        r#"{"tags": {"tag:Env": "PROD"}, "scheduled_time": "2026-11-21T05:00:00Z", "continuation": {}}"#,
+        Err("it is a request for snapshots, and has a continuation beside it"),
+    );
     check(r#"{"Records": []}"#, Err("the key `Records` has 0 records, not one"));
     check(r#"{"Records": {}}"#, Err("the key `Records` is {}"));
     check(r#"{"Records": [{"EventSource": "aws:s3", "s3": {}}]}"#, Err("no message of SNS"));
@@ -205,7 +233,7 @@ fn a_run_is_not_of_the_future() {
     #[track_caller]
     fn check_at(now: &str, scheduled: Option<&str>, expected: Option<&str>) {
         let instant = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
-        let event = Event { instant: scheduled.map(instant), dry_run: false, request: None, announced: None };
+        let event = Event { instant: scheduled.map(instant), ..Event::of_now(false) };
         match (event.instant_at(instant(now)), expected) {
             (Ok(read), Some(expected)) => assert_eq!(read, instant(expected)),
             (Err(error), None) => assert!(error.to_string().contains("lies in the future"), "{error}"),
@@ -222,7 +250,7 @@ fn a_run_is_not_of_the_future() {
         check_at(now, Some(scheduled), None);
     }
     // whatever the clock says, as far as there is time at all
-    let event = |instant| Event { instant: Some(instant), dry_run: false, request: None, announced: None };
+    let event = |instant| Event { instant: Some(instant), ..Event::of_now(false) };
     assert!(event(DateTime::<Utc>::MAX_UTC).instant_at(DateTime::<Utc>::MIN_UTC).is_err());
     assert!(event(DateTime::<Utc>::MIN_UTC).instant_at(DateTime::<Utc>::MAX_UTC).is_ok());
 }
@@ -282,8 +310,8 @@ proptest! {
     #[test]
     fn an_event_is_read_as_it_says_or_named(event in events()) {
         match Event::read(&event, INVOCATION) {
-            Ok(Event { instant, dry_run, request, announced }) => {
-                prop_assert_eq!((request, announced), (None, None));
+            Ok(Event { instant, dry_run, request, announced, continuation }) => {
+                prop_assert_eq!((request, announced, continuation), (None, None, None));
                 let text = |key: &str| event.get(key).and_then(Value::as_str);
                 let said = if event.get("detail-type").is_some() { text("time") } else { text("scheduled_time") };
                 let said = said.map(|text| DateTime::parse_from_rfc3339(text).unwrap().to_utc());
@@ -304,7 +332,7 @@ proptest! {
             json!({ "scheduled_time": time }),
             json!({ "detail-type": "Scheduled Event", "source": "aws.events", "time": time }),
         ] {
-            prop_assert_eq!(Event::read(&event, INVOCATION), Ok(Event { instant, dry_run: false, request: None, announced: None }));
+            prop_assert_eq!(Event::read(&event, INVOCATION), Ok(Event { instant, ..Event::of_now(false) }));
         }
     }
 }

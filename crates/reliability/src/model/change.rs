@@ -12,6 +12,7 @@ use snapkeeper_core::create::Backup;
 use snapkeeper_core::ids::VolumeId;
 use snapkeeper_core::tags;
 use std::fmt;
+use std::sync::Arc;
 
 /// How long EC2 wants between two snapshots of one volume.
 const BETWEEN_SNAPSHOTS: TimeDelta = TimeDelta::seconds(15);
@@ -102,7 +103,7 @@ impl Change {
                 (Change::Take(region, backup), tags)
             }
             Change::Copy(mut copy) => {
-                let tags = std::mem::take(&mut copy.tags);
+                let tags = Arc::unwrap_or_clone(std::mem::take(&mut copy.tags));
                 (Change::Copy(copy), tags)
             }
             other @ (Change::Tag(..) | Change::Delete(..)) => (other, tags::Tags::default()),

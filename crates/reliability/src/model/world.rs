@@ -40,6 +40,7 @@ pub(super) struct World {
 }
 
 /// What time brings.
+#[expect(clippy::large_enum_variant, reason = "few are waited for at a time")]
 pub(super) enum Due {
     /// A snapshot or copy ends.
     End(String, String),

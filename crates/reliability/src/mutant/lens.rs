@@ -4,9 +4,9 @@
 use super::Mutant;
 use crate::oracle::Told;
 use chrono::{DateTime, Datelike, TimeDelta, Utc, Weekday};
-use snapkeeper_core::copy::{self, Copy};
+use snapkeeper_core::copy::Copy;
 use snapkeeper_core::create::{self, Create};
-use snapkeeper_core::delete::{self, DeleteSnapshot, Why};
+use snapkeeper_core::delete::{DeleteSnapshot, Holds, Why};
 use snapkeeper_core::enrolment::Enrolled;
 use snapkeeper_core::ids::{SnapshotId, VolumeId};
 use snapkeeper_core::inventory::{Instance, Snapshot, SnapshotState};
@@ -14,7 +14,6 @@ use snapkeeper_core::plan::{Plan, Reason, Refusal};
 use snapkeeper_core::retention::Retention;
 use snapkeeper_core::run::{Job, Run};
 use snapkeeper_core::tags::{self, Choice, DeleteOn, Tags};
-use snapkeeper_core::watch;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Bends the run.
@@ -89,15 +88,13 @@ pub(crate) fn primaries(mutant: Mutant, snapshots: &mut [Snapshot]) {
     }
 }
 
-/// Bends what the copier finds in the destinations.
-pub(crate) fn copying(mutant: Mutant, inventory: &mut copy::Inventory) {
-    for there in inventory.destinations.values_mut() {
-        match there {
-            Ok(copies) if mutant == Mutant::CopiesNotChecked => copies.clear(),
-            Ok(copies) if mutant == Mutant::FailedCopyCounts => completed(copies, &[SnapshotState::Error]),
-            Err(_) if mutant == Mutant::SilentDestinationIsEmpty => *there = Ok(Vec::new()),
-            Ok(_) | Err(_) => {}
-        }
+/// Bends what the copier finds in a destination.
+pub(crate) fn copying(mutant: Mutant, there: &mut Result<Vec<Snapshot>, String>) {
+    match there {
+        Ok(copies) if mutant == Mutant::CopiesNotChecked => copies.clear(),
+        Ok(copies) if mutant == Mutant::FailedCopyCounts => completed(copies, &[SnapshotState::Error]),
+        Err(_) if mutant == Mutant::SilentDestinationIsEmpty => *there = Ok(Vec::new()),
+        Ok(_) | Err(_) => {}
     }
 }
 
@@ -113,7 +110,7 @@ pub(crate) fn copies(mutant: Mutant, plan: &mut Plan<Copy>) {
     for action in &mut plan.actions {
         match action {
             Copy::Snapshot(_) if mutant == Mutant::LaterDatesNotCarried => {}
-            Copy::Snapshot(copy) => copy.tags = without(&copy.tags, lost),
+            Copy::Snapshot(copy) => copy.tags = without(&copy.tags, lost).into(),
             Copy::Tag(tag) => tag.tags = without(&tag.tags, lost),
         }
     }
@@ -128,26 +125,26 @@ pub(crate) fn enrolled_instances(mutant: Mutant, instances: &mut Vec<Instance>) 
 }
 
 /// Bends what the manager reads.
-pub(crate) fn deletion(mutant: Mutant, inventory: &mut delete::Inventory) {
+pub(crate) fn deletion(mutant: Mutant, snapshots: &mut [Snapshot], holds: &mut Holds) {
     if mutant == Mutant::InUseIgnored {
-        inventory.in_use.clear();
+        holds.in_use.clear();
     }
     if mutant == Mutant::LockIgnored {
-        inventory.locked.clear();
+        holds.locked.clear();
     }
     if mutant == Mutant::ErrorCountsAsGood {
-        completed(&mut inventory.snapshots, &[SnapshotState::Error]);
+        completed(snapshots, &[SnapshotState::Error]);
     }
     if mutant == Mutant::PendingCountsAsGood {
-        completed(&mut inventory.snapshots, &[SnapshotState::Pending]);
+        completed(snapshots, &[SnapshotState::Pending]);
     }
     if mutant == Mutant::NewestCountsAsGood {
-        newest_completed(&mut inventory.snapshots);
+        newest_completed(snapshots);
     }
     if mutant == Mutant::SetMemberIgnored {
-        each_its_own_set(&mut inventory.snapshots);
+        each_its_own_set(snapshots);
     }
-    for snapshot in &mut inventory.snapshots {
+    for snapshot in snapshots {
         if mutant == Mutant::KeepForeverOnlyWhenLast
             && snapshot.tags.iter().last().is_some_and(|(last, _)| last != tags::KEEP_FOREVER)
         {
@@ -163,7 +160,13 @@ pub(crate) fn deletion(mutant: Mutant, inventory: &mut delete::Inventory) {
 }
 
 /// Bends what the manager plans.
-pub(crate) fn deletions(mutant: Mutant, plan: &mut Plan<DeleteSnapshot>, inventory: &delete::Inventory, run: &Run) {
+pub(crate) fn deletions(
+    mutant: Mutant,
+    plan: &mut Plan<DeleteSnapshot>,
+    snapshots: &[Snapshot],
+    holds: &Holds,
+    run: &Run,
+) {
     if mutant == Mutant::DeleteOnEqualsToday {
         plan.actions.retain(|action| matches!(action.why, Why::Failed(_)) || action.why == Why::Due(run.day()));
     }
@@ -179,21 +182,21 @@ pub(crate) fn deletions(mutant: Mutant, plan: &mut Plan<DeleteSnapshot>, invento
     }
     if mutant == Mutant::GoneVolumesForgotten {
         let is_enrolled = |snapshot: &Snapshot| {
-            snapshot.copy_of().is_some() || inventory.enrolment.of_volume(&snapshot.volume()) != Enrolled::No
+            snapshot.copy_of().is_some() || holds.enrolment.of_volume(&snapshot.volume()) != Enrolled::No
         };
         let managed: BTreeSet<&SnapshotId> =
-            inventory.snapshots.iter().filter(|snapshot| is_enrolled(snapshot)).map(|snapshot| &snapshot.id).collect();
+            snapshots.iter().filter(|snapshot| is_enrolled(snapshot)).map(|snapshot| &snapshot.id).collect();
         plan.actions.retain(|action| managed.contains(&action.snapshot));
     }
     if mutant == Mutant::MinimumWithoutDecrement {
         let mut counts: BTreeMap<VolumeId, u32> = BTreeMap::new();
-        for snapshot in inventory.snapshots.iter().filter(|it| it.state == SnapshotState::Completed) {
+        for snapshot in snapshots.iter().filter(|it| it.state == SnapshotState::Completed) {
             *counts.entry(snapshot.volume()).or_default() += 1;
         }
         let is_last_good = |reason: &Reason| matches!(reason, Reason::LastGood | Reason::LastGoodPerhaps(_));
         let held: BTreeSet<&str> =
             plan.kept.iter().filter(|it| is_last_good(&it.reason)).map(|it| it.resource.as_str()).collect();
-        for snapshot in inventory.snapshots.iter().filter(|snapshot| held.contains(snapshot.id.as_str())) {
+        for snapshot in snapshots.iter().filter(|snapshot| held.contains(snapshot.id.as_str())) {
             if let DeleteOn::Day(due) = snapshot.delete_on()
                 && counts.get(&snapshot.volume()).is_some_and(|count| *count > 1)
             {
@@ -206,12 +209,12 @@ pub(crate) fn deletions(mutant: Mutant, plan: &mut Plan<DeleteSnapshot>, invento
 /// Lets the manager delete the copies whose source is not among `sources`, held ones excepted.
 pub(crate) fn copies_without_source(
     plan: &mut Plan<DeleteSnapshot>,
-    inventory: &delete::Inventory,
+    snapshots: &[Snapshot],
     sources: &BTreeSet<SnapshotId>,
     run: &Run,
 ) {
     let planned: BTreeSet<SnapshotId> = plan.actions.iter().map(|action| action.snapshot.clone()).collect();
-    for copy in inventory.snapshots.iter().filter(|copy| !planned.contains(&copy.id) && !copy.is_kept_forever()) {
+    for copy in snapshots.iter().filter(|copy| !planned.contains(&copy.id) && !copy.is_kept_forever()) {
         if copy.copy_of().is_some_and(|source| !sources.contains(&source)) {
             plan.actions.push(DeleteSnapshot { snapshot: copy.id.clone(), why: Why::Due(run.day()) });
         }
@@ -219,8 +222,7 @@ pub(crate) fn copies_without_source(
 }
 
 /// Bends what the watcher reads.
-pub(crate) fn watching(mutant: Mutant, inventory: &mut watch::Inventory) {
-    let snapshots = &mut inventory.deletion.snapshots;
+pub(crate) fn watching(mutant: Mutant, snapshots: &mut [Snapshot]) {
     if mutant == Mutant::WatcherCountsPending {
         completed(snapshots, &[SnapshotState::Pending]);
     }

@@ -180,14 +180,10 @@ impl Account {
     }
 
     fn delete(&mut self, today: NaiveDate) {
-        let inventory = delete::Inventory {
-            snapshots: std::mem::take(&mut self.snapshots),
-            enrolment: Enrolment::of(&self.instances, &[]),
-            ..delete::Inventory::default()
-        };
-        let plan = delete::plan(&inventory, &run(&format!("{today}T06:00:00Z")));
+        let run = run(&format!("{today}T06:00:00Z"));
+        let holds = delete::Holds { enrolment: Enrolment::of(&self.instances, &[]), ..delete::Holds::default() };
+        let plan = delete::plan(delete::Found::of(&self.snapshots, &run), &holds, &run);
         let gone: BTreeSet<SnapshotId> = plan.actions.into_iter().map(|action| action.snapshot).collect();
-        self.snapshots = inventory.snapshots;
         self.snapshots.retain(|snapshot| !gone.contains(&snapshot.id));
     }
 

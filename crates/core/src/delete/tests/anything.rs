@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::TimeDelta;
 use proptest::{prelude::*, sample::select};
 
-use super::super::{Inventory, plan};
+use super::{Inventory, plan};
 use crate::{
     enrolment::Enrolment,
     fixtures::{automated, day, instance, region, run, volume},

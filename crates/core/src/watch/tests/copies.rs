@@ -1,7 +1,8 @@
 //! Copies that are not where the tags promise them.
 
-use super::{RUN, YES, check, check_at, healthy, of, since};
+use super::{Inventory, RUN, YES, check, check_at, of, plan, since};
 use crate::{
+    copy::Copies,
     fixtures::{at, automated, instance, region, run},
     inventory::{
         Snapshot,
@@ -9,7 +10,7 @@ use crate::{
     },
     plan::FindingKind,
     tags::{BACKUP, COPY_DEST, KEEP_FOREVER, TYPE},
-    watch::{Inventory, destinations, plan},
+    watch::Seen,
 };
 
 const IRELAND: &str = "eu-west-1";
@@ -17,7 +18,7 @@ const IRELAND: &str = "eu-west-1";
 /// Primaries of `vol-a` that name Ireland, and what is there.
 fn with(primaries: Vec<Snapshot>, copies: Vec<Snapshot>) -> Inventory {
     let mut inventory = of(&["vol-a"], primaries);
-    inventory.destinations.insert(region(IRELAND), Ok(copies));
+    inventory.destinations.insert(region(IRELAND), Ok(copies.iter().collect()));
     inventory
 }
 
@@ -134,8 +135,8 @@ fn each_volume_and_destination_is_told_of_once() {
         copied.iter().map(copy).collect()
     };
     let ireland = [copies("vol-a", &days), copies("vol-b", &days[..1])].concat();
-    inventory.destinations.insert(region(IRELAND), Ok(ireland));
-    inventory.destinations.insert(region("us-west-2"), Ok(copies("vol-b", &days[1..])));
+    inventory.destinations.insert(region(IRELAND), Ok(ireland.iter().collect()));
+    inventory.destinations.insert(region("us-west-2"), Ok(copies("vol-b", &days[1..]).iter().collect()));
     check(
         &inventory,
         &[
@@ -145,9 +146,8 @@ fn each_volume_and_destination_is_told_of_once() {
         ],
     );
     inventory.destinations.remove(&region(IRELAND));
-    inventory
-        .destinations
-        .insert(region("us-west-2"), Ok([copies("vol-a", &days), copies("vol-b", &days[2..])].concat()));
+    let oregon = [copies("vol-a", &days), copies("vol-b", &days[2..])].concat();
+    inventory.destinations.insert(region("us-west-2"), Ok(oregon.iter().collect()));
     assert_eq!(since(&inventory, FindingKind::CopyMissing), Some(at("2026-11-17T05:00:00Z")));
 }
 
@@ -178,7 +178,15 @@ fn the_regions_to_read_are_those_that_instances_or_snapshots_name() {
         instance("i-3", &[], &[(BACKUP, "Yse"), (COPY_DEST, "sa-east-1")]),
     ];
     let snapshots = [today(), primary("2026-11-20").tagged(COPY_DEST, "ap-south-1").untagged(TYPE)];
-    let named = destinations(&instances, &snapshots, &run(RUN));
-    assert_eq!(named.into_iter().collect::<Vec<_>>(), [region(IRELAND), region("us-west-2")]);
-    assert!(destinations(&healthy().instances, &[], &run(RUN)).is_empty());
+    let mut seen = Seen::new(&run(RUN));
+    assert!(seen.unread().is_empty());
+    seen.add_instances(&instances);
+    assert_eq!(seen.unread(), [region("us-west-2")].into());
+    seen.add_snapshots(&snapshots);
+    assert_eq!(seen.unread(), [region(IRELAND), region("us-west-2")].into());
+    // what has been told of once is not to be read again, even if it could not be
+    seen.there(region(IRELAND), Err("timed out".to_owned()));
+    seen.there(region("us-west-2"), Ok(Copies::default()));
+    seen.add_snapshots(&snapshots);
+    assert!(seen.unread().is_empty());
 }

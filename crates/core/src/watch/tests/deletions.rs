@@ -1,13 +1,12 @@
 //! Snapshots that should be gone, and those of which that cannot be told.
 
-use super::{RUN, check, healthy, of, since};
+use super::{Inventory, RUN, check, healthy, of, plan, since};
 use crate::{
     enrolment::Enrolment,
     fixtures::{automated, instance, run},
     inventory::{Snapshot, SnapshotState::Error},
     plan::FindingKind,
     tags::{BACKUP, DELETE_ON, KEEP_FOREVER, TYPE},
-    watch::{Inventory, plan},
 };
 
 /// A snapshot of a healthy account that was due two days ago.
@@ -17,7 +16,7 @@ fn due() -> Snapshot {
 
 fn with(snapshot: Snapshot) -> Inventory {
     let mut inventory = healthy();
-    inventory.deletion.snapshots.push(snapshot);
+    inventory.snapshots.push(snapshot);
     inventory
 }
 
@@ -43,11 +42,11 @@ fn what_was_due_before_today_is_found() {
 #[test]
 fn why_it_is_still_there_is_told() {
     let mut in_use = with(due());
-    in_use.deletion.in_use.insert("snap-x".into(), "ami-1".into());
+    in_use.holds.in_use.insert("snap-x".into(), "ami-1".into());
     check(&in_use, &["NotDeleted snap-x: due since 2026-11-19, but kept: used by ami-1"]);
 
     let mut locked = with(due());
-    locked.deletion.locked.insert("snap-x".into());
+    locked.holds.locked.insert("snap-x".into());
     check(&locked, &["NotDeleted snap-x: due since 2026-11-19, but kept: locked"]);
 
     let last = "NotDeleted snap-x: due since 2026-11-19, but kept: last good backup of";
@@ -56,7 +55,7 @@ fn why_it_is_still_there_is_told() {
 
     let mut perhaps = of(&["vol-a"], vec![due()]);
     perhaps.instances = vec![instance("i-1", &["vol-a"], &[(BACKUP, "Yse")])];
-    perhaps.deletion.enrolment = Enrolment::of(&perhaps.instances, &[]);
+    perhaps.holds.enrolment = Enrolment::of(&perhaps.instances, &[]);
     let because = format!("{last} a volume that may be enrolled: the tag Backup of i-1 cannot be read");
     check(&perhaps, &["UnreadableTag i-1", &because]);
 
@@ -69,7 +68,7 @@ fn why_it_is_still_there_is_told() {
 #[test]
 fn what_to_do_follows_from_why_it_is_still_there() {
     let mut locked = with(due());
-    locked.deletion.locked.insert("snap-x".into());
+    locked.holds.locked.insert("snap-x".into());
     for (inventory, todo) in [
         (with(due()), "look at the manager's last reports"),
         (locked, "release it if it is not needed"),

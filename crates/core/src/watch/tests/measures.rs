@@ -69,7 +69,7 @@ fn a_volume_that_instances_share_counts_once() {
     let mut inventory = healthy();
     inventory.instances.push(instance("i-2", &["vol-a"], &[YES]));
     check(&inventory, 1, 0, Some(4));
-    inventory.deletion.snapshots.clear();
+    inventory.snapshots.clear();
     check(&inventory, 0, 1, None);
 }
 
@@ -82,6 +82,6 @@ fn what_nobody_left_out_is_unprotected_if_it_has_no_snapshot_at_all() {
     inventory.volumes.push(volume("vol-y", &[(BACKUP, "No")]));
     inventory.volumes.push(volume("vol-n", &[]).on("i-no"));
     check(&inventory, 1, 1, Some(4));
-    inventory.deletion.snapshots.push(by_hand("snap-x", "vol-x", "2024-01-01"));
+    inventory.snapshots.push(by_hand("snap-x", "vol-x", "2024-01-01"));
     check(&inventory, 1, 0, Some(4));
 }

@@ -8,7 +8,7 @@ use crate::model::process::{Outcome, Process};
 use crate::model::reading::{self, Whose};
 use crate::model::world::World;
 use crate::mutant::{Mutant, lens};
-use snapkeeper_core::copy::{self, Copy, CopySnapshot, Inventory, TagCopy};
+use snapkeeper_core::copy::{self, Copy, CopySnapshot, Found, TagCopy};
 use snapkeeper_core::ids::Region;
 use snapkeeper_core::plan::Plan;
 use std::collections::BTreeMap;
@@ -21,19 +21,23 @@ pub(super) fn plan(world: &mut World, process: &mut Process<'_>) -> Result<Plan<
     if let Some(mutant) = world.mutant {
         lens::primaries(mutant, &mut snapshots);
     }
-    let mut destinations = BTreeMap::new();
-    for region in copy::destinations(&snapshots, &process.run) {
+    let mut found = Found::new(&process.run);
+    found.add(snapshots);
+    for region in found.unread() {
         let copies = reading::snapshots(world, process, region.as_str(), Whose::Automated);
         if process.is_dead {
             return Err(Failure::killed());
         }
-        destinations.insert(region, copies.map_err(|failure| failure.message));
+        let mut copies = copies.map_err(|failure| failure.message);
+        if let Some(mutant) = world.mutant {
+            lens::copying(mutant, &mut copies);
+        }
+        found.there(region, copies.map(|copies| copies.iter().collect()));
     }
-    let mut inventory = Inventory { snapshots, destinations };
-    let Some(mutant) = world.mutant else { return Ok(copy::plan(&inventory, &process.run)) };
-    lens::copying(mutant, &mut inventory);
-    let mut plan = copy::plan(&inventory, &process.run);
-    lens::copies(mutant, &mut plan);
+    let mut plan = copy::plan(found);
+    if let Some(mutant) = world.mutant {
+        lens::copies(mutant, &mut plan);
+    }
     Ok(plan)
 }
 

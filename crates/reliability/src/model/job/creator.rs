@@ -15,6 +15,7 @@ use snapkeeper_core::tags;
 pub(super) fn plan(world: &mut World, process: &mut Process<'_>) -> Result<Plan<Create>, Failure> {
     let region = process.region;
     let mut inventory = Inventory {
+        sharers: Vec::new(),
         instances: reading::instances(world, process, region, Which::WithChoice)?,
         volumes: reading::volumes(world, process, region, Which::WithChoice)?,
         snapshots: reading::snapshots(world, process, region, Whose::Automated)?,

@@ -8,7 +8,7 @@ use crate::model::process::{Outcome, Process};
 use crate::model::reading::{self, Whose};
 use crate::model::world::World;
 use crate::mutant::{Mutant, lens};
-use snapkeeper_core::delete::{self, DeleteSnapshot, Inventory};
+use snapkeeper_core::delete::{self, DeleteSnapshot, Found, Holds};
 use snapkeeper_core::ids::{Region, SnapshotId};
 use snapkeeper_core::inventory::Snapshot;
 use snapkeeper_core::plan::Plan;
@@ -19,32 +19,33 @@ pub(super) fn plan(world: &mut World, process: &mut Process<'_>) -> Result<Plan<
     let is_greedy = world.mutant == Some(Mutant::DeletesUntagged);
     let whose = if is_greedy { Whose::Own } else { Whose::Automated };
     let is_lax = world.mutant == Some(Mutant::DeletesAfterAFailedReading);
-    let mut inventory = Inventory {
-        snapshots: reading::snapshots(world, process, region, whose)?,
+    let mut snapshots = reading::snapshots(world, process, region, whose)?;
+    let mut holds = Holds {
         enrolment: or_nothing(is_lax, reading::enrolment(world, process, region))?,
         in_use: or_nothing(is_lax, reading::in_use(world, process, region))?,
         locked: or_nothing(is_lax, reading::locked(world, process, region))?,
-        ..Inventory::default()
+        ..Holds::default()
     };
     if let Some(mutant) = world.mutant {
-        lens::deletion(mutant, &mut inventory);
+        lens::deletion(mutant, &mut snapshots, &mut holds);
     }
-    let asked = delete::regions_to_ask(&inventory, &process.run);
-    inventory.elsewhere = reading::enrolments(world, process, &asked);
+    let found = Found::of(&snapshots, &process.run);
+    let asked = delete::regions_to_ask(&found, &holds, &process.run);
+    holds.elsewhere = reading::enrolments(world, process, &asked);
     if process.is_dead {
         return Err(Failure::killed());
     }
-    let Some(mutant) = world.mutant else { return Ok(delete::plan(&inventory, &process.run)) };
+    let Some(mutant) = world.mutant else { return Ok(delete::plan(found, &holds, &process.run)) };
     if mutant == Mutant::SilenceMeansNotEnrolled {
         for region in asked {
-            inventory.elsewhere.entry(region).or_default();
+            holds.elsewhere.entry(region).or_default();
         }
     }
-    let mut plan = delete::plan(&inventory, &process.run);
-    lens::deletions(mutant, &mut plan, &inventory, &process.run);
+    let mut plan = delete::plan(found, &holds, &process.run);
+    lens::deletions(mutant, &mut plan, &snapshots, &holds, &process.run);
     if mutant == Mutant::AbsenceAsEvidence {
-        let sources = sources(world, process, &inventory.snapshots);
-        lens::copies_without_source(&mut plan, &inventory, &sources, &process.run);
+        let sources = sources(world, process, &snapshots);
+        lens::copies_without_source(&mut plan, &snapshots, &sources, &process.run);
     }
     Ok(plan)
 }
