@@ -1,5 +1,6 @@
-//! The whole thing, deployed: the template goes by `sam deploy` into ministack, an AWS that we did not write, with two
-//! sets of parameters; its schedules fire, and the functions run under their roles for ten days.
+//! The whole thing, deployed: the template goes by `sam deploy` into ministack, an AWS that we did not write, with
+//! several sets of parameters; its schedules fire, and the functions run under their roles for ten days. Its state
+//! machine is executed by ministack's Step Functions.
 //!
 //! What is deployed is what is looked at and run. The template is built as `sam build` leaves it; SAM's own translator
 //! and ministack's `CloudFormation` make the resources of it; each function is a process of the binary that belongs to
@@ -93,6 +94,60 @@ async fn what_sam_deploys_backs_up_copies_expires_and_tells() {
     look::environment(&mut ministack, &home).await;
     look::environment(&mut ministack, &elsewhere).await;
     an_event_that_no_attempt_can_finish_is_kept(&world, &mut ministack, &home, &keys).await;
+}
+
+/// More instances than one invocation takes. Waits, and the time between tries, take no time here.
+#[tokio::test]
+async fn the_state_machine_carries_a_run_on_until_all_is_backed_up() {
+    let world = World::listening(Simulator::new(Config::starting(instant(START)))).await;
+    let mut ministack = Ministack::start(&world.endpoint().unwrap(), START).await;
+    let stack = ministack.deploy(HOME, "snapkeeper", &[("Architecture", architecture()), ("CarryOn", "true")]).await;
+    let keys = hold_to_roles(&world, &mut ministack, &stack).await;
+    let operator = world.operator(HOME).await;
+    operator.run_instances(120, &["/dev/sdf"], &[("Backup", "Yes")]).await;
+    let attempts = pass(&world, &mut ministack, "2025-11-21T05:10:00Z").await;
+    assert_eq!(failures(&attempts), Vec::<&Attempt>::new());
+
+    // the machine alone starts the creator, which gets back what it handed over, and is through at its last time
+    let of = |job: Job| -> Vec<&Attempt> {
+        let by_machine =
+            attempts.iter().filter(|it| it.function == stack.arn(job) && !it.event["continuation"].is_null());
+        by_machine.collect()
+    };
+    let creator = of(Creator);
+    assert_eq!(creator.len(), attempts.iter().filter(|it| it.function == stack.arn(Creator)).count());
+    assert!(creator.len() > 1, "{creator:#?}");
+    let mut expected = json!({});
+    for attempt in &creator {
+        assert_eq!(attempt.event, json!({"scheduled_time": "2025-11-21T05:00:00Z", "continuation": expected}));
+        expected = attempt.result["continuation"].clone();
+    }
+    assert!(expected.is_null(), "{expected}");
+    for job in [Job::Copier, Manager, Watcher] {
+        assert_eq!(of(job).len(), 1, "{job}");
+    }
+    assert_eq!(ministack.executions().await, [json!({"status": "SUCCEEDED", "cause": null})]);
+
+    // each volume has one snapshot of that run
+    let snapshots = world.simulator().snapshots(ACCOUNT, HOME);
+    let volumes: BTreeSet<String> = snapshots.iter().map(|it| it.volume_id.clone()).collect();
+    let runs: BTreeSet<&String> = snapshots.iter().map(|it| &it.tags["Backup_Run"]).collect();
+    assert_eq!((snapshots.len(), volumes.len(), runs.len()), (240, 240, 1));
+
+    // on the next day one backup fails at first: the run is begun once more, and takes that one
+    let trouble = FaultKind::Status { status: 400, code: "OptInRequired".to_owned() };
+    world.simulator().inject(Fault::new("CreateSnapshots", trouble).by(key_of(&keys, Creator)));
+    let attempts = pass(&world, &mut ministack, "2025-11-22T05:10:00Z").await;
+    let begun: Vec<&Value> = attempts
+        .iter()
+        .filter(|it| it.function == stack.arn(Creator) && it.event["continuation"]["invocations"].is_null())
+        .map(|it| &it.event["continuation"])
+        .collect();
+    assert_eq!(begun, [&json!({}), &json!({"wait_seconds": 120})]);
+    let done = json!({"status": "SUCCEEDED", "cause": null});
+    assert_eq!(ministack.executions().await, [done.clone(), done]);
+    assert_eq!(world.simulator().snapshots(ACCOUNT, HOME).len(), 480);
+    assert_eq!(refused(&world), []);
 }
 
 /// Lets each function do what its role may do, and no more, and gives the stack its topic. Returns whose the keys are.

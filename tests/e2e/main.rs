@@ -15,6 +15,7 @@ mod deployed;
 mod faults;
 mod functions;
 mod heartbeat;
+mod machine;
 mod on_demand;
 mod peers;
 mod policies;

@@ -42,6 +42,8 @@ DASHBOARDS = {
 # IAM's limit for all policies in one role together, without white space.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 POLICIES_OF_A_ROLE = 10_240
+# The jobs that the state machine carries on, in the order in which it runs them.
+CARRIED_ON = ["Creator", "Copier", "Manager", "Watcher"]
 # By job and condition, what it may do besides.
 FURTHER = {
     "Creator": {"StoppingAllowed": "iam/creator-stop.json", "TopicsOfRequestsGiven": "iam/creator-topics.json"},
@@ -230,7 +232,9 @@ def alarms(template, documented):
             needed = f"{job}Counts"
             both = {"Fn::And": [{"Condition": f"{job}Deployed"}, {"Condition": "RunsCount"}]}
             check(template["Conditions"].get(needed) == both, f"{needed} is another condition")
-        check(resource.get("Condition") == (job and needed), f"{name} is there without its job, or not with it")
+        of_machine = alarm["Namespace"] == "AWS/States"
+        expected = "CarriedOn" if of_machine else job and needed
+        check(resource.get("Condition") == expected, f"{name} is there without its job, or not with it")
         if job in GIVEN_WORK:
             deployed = template["Conditions"].get(f"{job}Deployed")
             check(deployed == GIVEN_WORK[job], f"{job} is there under another condition: {deployed}")
@@ -246,9 +250,15 @@ def alarms(template, documented):
             check(dimensions == expected, f"{name} has the dimensions {dimensions}")
         elif job:
             check(dimensions == {"FunctionName": {"Ref": job}}, f"{name} has the dimensions {dimensions}")
+        elif of_machine:
+            check(dimensions == {"StateMachineArn": {"Ref": "Machine"}}, f"{name} has the dimensions {dimensions}")
     expected = {
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible", None),
         ("AWS/Scheduler", "InvocationDroppedCount", None),
+        ("AWS/States", "ExecutionsFailed", None),
+        ("AWS/States", "ExecutionsTimedOut", None),
+        ("AWS/States", "ExecutionsAborted", None),
+        ("AWS/States", "ExecutionThrottled", None),
     }
     for job in JOBS:
         expected.add(("Snapkeeper", "Succeeded", job))
@@ -311,6 +321,56 @@ def schedules(template, docs):
         check(runs["RoleArn"] == {"Fn::GetAtt": ["SchedulerRole", "Arn"]}, f"{job}'s schedule has another role")
 
 
+def machine(template):
+    """All of it is there with CarryOn alone; it starts in place of the creator, with the same event, invokes what is
+    deployed, and may do nothing else; its name is one that a policy can know. How it runs is tried elsewhere:
+    tests/e2e/machine.rs."""
+    resources, conditions = template["Resources"], template["Conditions"]
+    check(conditions["CarriedOn"] == {"Fn::Equals": [{"Ref": "CarryOn"}, "true"]}, "CarriedOn is another condition")
+    for name, resource in resources.items():
+        if name.startswith("Machine"):
+            check(resource.get("Condition") == "CarriedOn", f"{name} is there without CarryOn")
+    creator = resources["Creator"]["Properties"]["Events"]["Runs"]["Properties"]
+    alone = {"Fn::And": [{"Condition": "SchedulesRun"}, {"Fn::Not": [{"Condition": "CarriedOn"}]}]}
+    check(conditions["CreatorStartsAlone"] == alone, "CreatorStartsAlone is another condition")
+    check(creator["State"] == {"Fn::If": ["CreatorStartsAlone", "ENABLED", "DISABLED"]}, "two would start the creator")
+    runs = resources["MachineRuns"]["Properties"]
+    for key in ["ScheduleExpression", "ScheduleExpressionTimezone", "GroupName"]:
+        check(runs[key] == creator[key], f"the machine has another {key} than the creator")
+    for key in ["Input", "RetryPolicy", "DeadLetterConfig"]:
+        check(runs["Target"][key] == creator[key], f"the machine has another {key} than the creator")
+    nothing = {"Ref": "AWS::NoValue"}
+    deployed = [{"Fn::If": [f"{job}Deployed", {"Fn::GetAtt": [job, "Arn"]}, nothing]} for job in CARRIED_ON]
+    invoke, logs, trace = resources["MachineRole"]["Properties"]["Policies"]
+    expected = [{"Sid": "InvokeTheJobs", "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": deployed}]
+    check(invoke["PolicyDocument"]["Statement"] == expected, "the machine may invoke something else")
+    others = [*logs["PolicyDocument"]["Statement"], *trace["Fn::If"][1]["PolicyDocument"]["Statement"]]
+    actions = [action for statement in others for action in statement["Action"]]
+    check(all(it.startswith(("logs:", "xray:")) for it in actions), f"the machine may do {actions}")
+
+    # a policy names it so: docs/security.md
+    name = resources["Machine"]["Properties"]["StateMachineName"]
+    check(name == {"Fn::Sub": "${AWS::StackName}-Machine"}, f"the machine is named {name}")
+    one = {"Fn::If": ["ConcurrencyReserved", {"Ref": "ReservedConcurrency"}, {"Fn::If": ["CarriedOn", 1, nothing]}]}
+    check(resources["Copier"]["Properties"]["ReservedConcurrentExecutions"] == one, "two copiers could run at once")
+    _, values = resources["Machine"]["Properties"]["DefinitionString"]["Fn::Sub"]
+    items = [
+        {"Fn::If": [
+            f"{job}Deployed",
+            {"Fn::Sub": '{"job": "%s", "function": "${%s.Arn}"}' % (JOBS[job], job)},
+            nothing,
+        ]}
+        for job in CARRIED_ON
+    ]
+    check(values["Jobs"] == {"Fn::Join": [", ", items]}, "the machine runs other jobs, or in another order")
+    hours = template["Mappings"]["Hours"]
+    check(list(map(int, hours)) == template["Parameters"]["CarryOnHours"]["AllowedValues"], "other hours are mapped")
+    # of 25,000: eleven for each invocation, of the creator twice; 60 for each failed function of a job; the rest
+    events = 11 * 4 * template["Parameters"]["CarryOnInvocations"]["MaxValue"] + 4 * 60 + 100
+    check(events <= 25_000, f"the history of a run could have {events} events")
+    check(all(it["Seconds"] == 3600 * int(hour) for hour, it in hours.items()), "an hour has 3,600 seconds")
+
+
 def names(template):
     """Nothing has a name of its own that two stacks could both want."""
     for resource, properties in template["Resources"].items():
@@ -320,7 +380,7 @@ def names(template):
         for key in properties["Properties"].keys() & {
             "AlarmName", "AliasName", "FunctionName", "GroupName", "LogGroupName", "Name", "QueueName", "RoleName",
             "TopicName",
-        }:
+        } - ({"GroupName"} if properties["Type"] == "AWS::Scheduler::Schedule" else set()):
             check(False, f"{resource} has a {key}")
 
 
@@ -335,6 +395,7 @@ def main():
     alarms(template, documented)
     dashboards(template, documented, kept, watchers)
     schedules(template, docs)
+    machine(template)
     names(template)
     if wrong:
         # what is wrong with the environment of all functions is told once

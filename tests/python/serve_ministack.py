@@ -11,6 +11,7 @@ Prints its address. Then it answers commands, a line of JSON each, with a line o
     ["functions"]               by ARN: the access key of its role, and what its environment held when it last started
     ["next"]                    the next instant at which a schedule is due
     ["at", INSTANT]             lets it be so late, fires what is due, waits for it; gives all attempts at invocations
+    ["executions"]              of state machines: status, and cause if it failed
     ["queue", ARN]              the messages that are in a queue
 """
 
@@ -61,12 +62,13 @@ os.environ.update(
     SFTP_ENABLED="0",
     LAMBDA_EXECUTOR="local",
     LAMBDA_ASYNC_RETRY_BASE_SECONDS="0",  # between an attempt and the next; a minute and two in AWS
+    SFN_WAIT_SCALE="0",  # a state machine's waits, and the time between its attempts
     LOG_LEVEL="WARNING",
 )
 
 from ministack import app  # noqa: E402
 from ministack.core import lambda_runtime  # noqa: E402
-from ministack.services import cloudformation, eventbridge, lambda_svc, scheduler, sqs  # noqa: E402
+from ministack.services import cloudformation, eventbridge, lambda_svc, scheduler, sqs, stepfunctions  # noqa: E402
 from ministack.services.cloudformation import changesets, engine, handlers, stacks  # noqa: E402
 from samtranslator.translator import transform  # noqa: E402
 
@@ -84,6 +86,7 @@ clock = datetime.fromisoformat(NOW.replace("Z", "+00:00")).timestamp()
 attempts = []
 environments = {}
 ended = queue.Queue()
+by_machine = threading.local()
 
 
 class Clock:
@@ -186,9 +189,21 @@ def mend():
             "result": result.get("body"),
             "log": result.get("log", ""),
         })
-        if not result.get("error"):
+        if not result.get("error") and not getattr(by_machine, "calls", False):
             ended.put(None)
         return result
+
+    # a state machine waits for the function itself, and tries again by its own rules
+    call_lambda = stepfunctions._call_lambda
+
+    def call_lambda_for_a_machine(reference, event):
+        by_machine.calls = True
+        try:
+            return call_lambda(reference, event)
+        finally:
+            by_machine.calls = False
+
+    stepfunctions._call_lambda = call_lambda_for_a_machine
 
     def route_failure_and_note(*arguments):
         route_failure(*arguments)
@@ -276,7 +291,20 @@ def at(instant):
     eventbridge._dispatch_to_lambda = dispatch
     for _ in dispatched:
         ended.get(timeout=LONGEST_RUN)
+    wait_for_executions()
     return list(attempts)
+
+
+def wait_for_executions():
+    until = time.monotonic() + LONGEST_RUN
+    while any(it["status"] == "RUNNING" for it in stepfunctions._executions._data.values()):
+        if time.monotonic() > until:
+            raise TimeoutError(f"an execution takes more than {LONGEST_RUN} s")
+        time.sleep(0.05)
+
+
+def executions():
+    return [{"status": it["status"], "cause": it.get("cause")} for it in stepfunctions._executions._data.values()]
 
 
 def messages(arn):
@@ -290,6 +318,7 @@ COMMANDS = {
     "functions": functions,
     "next": next_due,
     "at": at,
+    "executions": executions,
     "queue": messages,
 }
 

@@ -140,13 +140,22 @@ impl Ministack {
         next.as_str().and_then(|text| text.parse().ok()).expect("an instant")
     }
 
-    /// Lets it be so late, so that what is due fires, and waits until Lambda has done with it. Gives all attempts.
+    /// Lets it be so late, so that what is due fires, and waits until Lambda and the state machines have done with it.
+    /// Gives all attempts.
     ///
     /// # Panics
-    /// If an invocation takes more than a minute.
+    /// If an invocation or an execution takes more than a minute.
     pub async fn at(&mut self, instant: DateTime<Utc>) -> Vec<Attempt> {
         let attempts = self.ask(json!(["at", instant.to_rfc3339_opts(SecondsFormat::Secs, false)])).await;
         attempts.as_array().expect("attempts").iter().map(Attempt::read).collect()
+    }
+
+    /// Of each execution of a state machine: `status`, and the `cause` if it failed.
+    ///
+    /// # Panics
+    /// If ministack does not tell.
+    pub async fn executions(&mut self) -> Vec<Value> {
+        self.ask(json!(["executions"])).await.as_array().expect("executions").clone()
     }
 
     /// The messages that are in a queue.
